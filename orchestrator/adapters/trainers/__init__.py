@@ -1,0 +1,1 @@
+"""Training backends: each one implements `orchestrator.ports.trainer.TrainerBackend`."""

@@ -1,0 +1,74 @@
+"""What the store answered, in the words of the port. Nothing of boto3 gets past here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from orchestrator.domain.errors import StorageUnavailable, UnderstudyError, UploadIncomplete
+from orchestrator.ports.storage import ObjectChanged, ObjectMissing, UploadGone
+
+MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
+CHANGED: Final = frozenset({"PreconditionFailed", "412"})
+BAD_PARTS: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
+PAST_THE_END: Final = frozenset({"InvalidRange", "416"})
+UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "501", "405"})
+
+_MEANINGS: Final[tuple[tuple[frozenset[str], type[UnderstudyError]], ...]] = (
+    (frozenset({"NoSuchUpload"}), UploadGone),
+    (MISSING, ObjectMissing),
+    (CHANGED, ObjectChanged),
+    (BAD_PARTS, UploadIncomplete),
+)
+
+# What escapes boto3: its two trees of errors, and urllib3's when a body breaks off while it is read.
+TRANSPORT_ERRORS: Final = (BotoCoreError, Boto3Error, HTTPError)
+
+
+@contextmanager
+def translated(asked: str, key: str) -> Iterator[None]:
+    """Turn errors of the client library into ours.
+
+    Args:
+        asked: what we wanted of the store, for the message: "the parts of an upload".
+        key: name of the object; never a URL.
+    """
+    try:
+        yield
+    except ClientError as exc:
+        raise of_answer(exc, asked, key) from exc
+    except TRANSPORT_ERRORS as exc:
+        # The name of the error tells enough; its text may carry a signed URL.
+        raise StorageUnavailable(
+            f"object store: {asked} of {key!r}: no usable answer ({type(exc).__name__})", key=key
+        ) from exc
+
+
+def of_answer(exc: ClientError, asked: str, key: str) -> UnderstudyError:
+    """The error that stands for what the store said."""
+    code, status = code_of(exc), status_of(exc)
+    found = f"object store: {asked} of {key!r}: {code} (HTTP {status})"
+    for codes, error in _MEANINGS:
+        if code in codes:
+            return error(found, key=key)
+    if status in {401, 403}:
+        found += ": check the keys, their rights and the clocks"
+    return StorageUnavailable(found, key=key, store_code=code, status=status)
+
+
+def code_of(exc: ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(exc: ClientError) -> int:
+    return int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_unsupported(exc: ClientError) -> bool:
+    """The store has no such operation at all."""
+    return code_of(exc) in UNSUPPORTED or status_of(exc) in {405, 501}

@@ -1,0 +1,44 @@
+"""Who acts on a job, and with what role a caller comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Actor(StrEnum):
+    USER = "user"
+    ADMIN = "admin"
+    SYSTEM = "system"
+
+
+class Role(StrEnum):
+    """What a key may do. Each role may do what the ones before it may, in all projects from REVIEWER on."""
+
+    USER = "user"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the verified key says.
+
+    Attributes:
+        project_id: the only project a USER may see. People above USER see all projects.
+        name: shown in the operation log; the key's own name, never a secret.
+        app_user_id: the caller's own user behind a shared key (MetaStudio's X-App-UserId), if told.
+    """
+
+    project_id: str
+    role: Role
+    name: str
+    app_user_id: str | None = None
+
+    @property
+    def sees_all_projects(self) -> bool:
+        return self.role is not Role.USER
+
+    def may_see(self, project_id: str) -> bool:
+        return self.sees_all_projects or project_id == self.project_id

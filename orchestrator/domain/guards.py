@@ -1,0 +1,115 @@
+"""Named pure predicates used by rows of the table: None allows, a string is the reason for refusing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from orchestrator.domain.commands import Effect
+from orchestrator.domain.model import Job
+from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.stages import LEARNING, Stage
+from orchestrator.domain.states import JobState
+
+
+class Given(NamedTuple):
+    """What the asker brings along, beyond the job itself.
+
+    Attributes:
+        missing: what the material still lacks, one sentence each.
+        comment: what the asker wrote.
+        completed: stages with a successful run whose artefacts stand.
+        run_id: the run that an outcome is about.
+        failure: how that run failed.
+    """
+
+    missing: tuple[str, ...] = ()
+    comment: str = ""
+    completed: frozenset[str] = frozenset()
+    run_id: str | None = None
+    failure: FailureClass | None = None
+
+
+NOTHING = Given()
+Guard = Callable[[Job, Given], str | None]
+
+
+def all_of(*guards: Guard) -> Guard:
+    def check(job: Job, given: Given) -> str | None:
+        return next((reason for guard in guards if (reason := guard(job, given)) is not None), None)
+
+    return check
+
+
+def on(switch: str) -> Guard:
+    def check(job: Job, _: Given) -> str | None:
+        return None if switch in job.switches else f"the profile {job.profile} does not have {switch}"
+
+    return check
+
+
+def off(switch: str) -> Guard:
+    def check(job: Job, _: Given) -> str | None:
+        return f"the profile {job.profile} has {switch}" if switch in job.switches else None
+
+    return check
+
+
+def files_complete(_: Job, given: Given) -> str | None:
+    return "; ".join(given.missing) or None
+
+
+def said_why(_: Job, given: Given) -> str | None:
+    return None if given.comment.strip() else "a comment that says why is needed"
+
+
+def current_run(job: Job, given: Given) -> str | None:
+    """Fencing: only the run that the job stands on may move it."""
+    if job.run_id is None or given.run_id != job.run_id:
+        return f"run {given.run_id} is not the run this job waits for"
+    return None
+
+
+def data_failure(_: Job, given: Given) -> str | None:
+    return None if given.failure is FailureClass.DATA else "the data are not at fault"
+
+
+def awaiting_dispatch(job: Job, _: Given) -> str | None:
+    return None if job.effect is Effect.DISPATCH else "the stage has been started already"
+
+
+def retry_scheduled(job: Job, _: Given) -> str | None:
+    return None if job.effect is Effect.RETRY else "no retry is scheduled"
+
+
+def has_repairs_left(job: Job, _: Given) -> str | None:
+    if "flexus" not in job.switches:
+        return "only jobs of the Flexus edition can be repaired by their owner"
+    return None if job.repairs_left > 0 else "no retrainings are left"
+
+
+def suspended_from(state: JobState) -> Guard:
+    def check(job: Job, _: Given) -> str | None:
+        return None if job.suspended_from is state else f"the job was not suspended from {state}"
+
+    return check
+
+
+def ready_for(stage: Stage) -> Guard:
+    """The job has the stage, passed its review, and every learning stage before it has left its artefacts."""
+    names = [s.name for s in LEARNING]
+    before = names[: names.index(stage.name)] if stage in LEARNING else names
+
+    def check(job: Job, given: Given) -> str | None:
+        if stage.name not in job.switches:
+            return f"the profile {job.profile} does not have the stage {stage.name}"
+        if not job.approved:
+            return "the job has not passed its review"
+        lacking = [name for name in before if name in job.switches and name not in given.completed]
+        return f"these stages have to be run first: {', '.join(lacking)}" if lacking else None
+
+    return check
+
+
+def approved(job: Job, _: Given) -> str | None:
+    return None if job.approved else "the job has not passed its review"

@@ -156,7 +156,7 @@ class LocalBackend:
         with rundir.holding(run.runner_lock) as lock:
             # From here on the lock is the runner's too, so there is no moment at which it runs and is not seen.
             runner = [self._python, "-m", "orchestrator.adapters.trainers.runner", str(run.path), str(lock)]
-            shell = subprocess.run(
+            shell = subprocess.run(  # noqa: S603  (a fixed script; the arguments are not part of it)
                 ["/bin/sh", "-c", _DETACH, "sh", str(run.runner_log), *runner],
                 cwd=run.path,
                 env=environment,

@@ -48,7 +48,7 @@ class RunDir:
         """The directory of a key. Raises Invalid for a key that cannot be the name of a directory."""
         if not _KEY.fullmatch(key) or key in {SLOTS, CHECKPOINTS}:
             raise Invalid(
-                f"run key {key[:200]!r} cannot name a directory; 1 to 200 of A-Z a-z 0-9 . _ : @ = - may", key=key
+                f"run key {key[:200]!r} cannot name a directory; 1 to 200 of A-Za-z0-9._:@=- can", key=key
             )
         return cls(runs_dir / key)
 
@@ -105,7 +105,7 @@ class RunDir:
         return self.path / "checkpoint"
 
     def is_alive(self) -> bool:
-        """Whether the runner lives. True for a zombie's child never, for a reused pid never: it is the kernel's lock."""
+        """Whether the runner lives: the kernel's word, which neither zombies nor reused pids can mislead."""
         return is_held(self.runner_lock)
 
 

@@ -83,7 +83,7 @@ class Runner:
         if self._spec.gpus > len(self._host.gpus):
             raise StageFailed(
                 FailureClass.CODE,
-                f"{self._spec.gpus} GPUs asked for, this host is configured with {len(self._host.gpus)}",
+                f"{self._spec.gpus} GPUs asked for, this host has {len(self._host.gpus)}",
             )
         checkpoint = checkpoint_dir(self._run.path.parent, self._spec.checkpoint_key)
         self._status.say(message="waiting for a slot")

@@ -29,7 +29,11 @@ def housekeeping(runs_dir: Path, older_than: timedelta, now: datetime, *, dry_ru
     old = [run for run in run_dirs(runs_dir) if not run.is_alive() and _touched_at(run) < before]
     kept = runs_dir / rundir.CHECKPOINTS
     checkpoints = sorted(kept.iterdir()) if kept.is_dir() else []
-    forgotten = [path for path in checkpoints if _modified_at(path) < before]
+    forgotten = [
+        path
+        for path in checkpoints
+        if _modified_at(path) < before and not rundir.is_held(rundir.checkpoint_lock(runs_dir, path))
+    ]
     if not dry_run:
         for run in old:
             with rundir.holding(run.submit_lock):

@@ -6,7 +6,7 @@ import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
 from botocore.config import Config
@@ -162,8 +162,16 @@ def _address(public: S3Client, bucket: str) -> Address:
     url = public.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     parts = urlsplit(url)
     return Address(
-        scheme=parts.scheme,
-        host=parts.netloc,
+        base=f"{parts.scheme}://{parts.netloc}",
+        host=_signed_host(parts),
         prefix=parts.path.removesuffix("k"),
         region=public.meta.region_name,
     )
+
+
+def _signed_host(url: SplitResult) -> str:
+    """What clients send as Host: in lower case, and without the port that goes without saying."""
+    name = url.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    usual = {"http": 80, "https": 443}[url.scheme]
+    return host if url.port in {None, usual} else f"{host}:{url.port}"

@@ -33,6 +33,7 @@ class Job(NamedTuple):
         infra_retries: the same, by the fault of the machinery.
         retry_limit: an admin's override of the profile's limit for `retries`; None: the profile's.
         approved: passed its review (or needed none); nothing is trained before.
+        pool: of trainer slots, while it waits for one.
     """
 
     id: JobId
@@ -57,6 +58,22 @@ class Job(NamedTuple):
     suspended_from: JobState | None
     run_id: str | None
     asset_id: str | None
+    pool: str | None
+
+
+class Move(NamedTuple):
+    """A job before and after, with what the log keeps of the way. Several moves in a row are one write.
+
+    Attributes:
+        fence: the lease token the job must still carry; None where the mover holds no lease.
+        message: replaces the sheet's message; None leaves it.
+    """
+
+    before: Job
+    after: Job
+    changes: tuple[Change, ...]
+    fence: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +95,6 @@ class JobSheet:
     attributes: Mapping[str, object] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
     message: str = ""
-    progress: float | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None  # the last move of anybody
     user_updated_at: datetime | None = None  # the last create or submit by the user

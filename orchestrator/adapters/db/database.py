@@ -1,0 +1,101 @@
+"""Transactions: everything one use case writes, and what is done once it is committed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+import structlog
+
+from orchestrator.adapters.db.engine import make_engine
+from orchestrator.adapters.db.files import SqlFiles
+from orchestrator.adapters.db.jobs import SqlJobs
+from orchestrator.adapters.db.reads import SqlReads
+from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
+from orchestrator.adapters.db.runs import SqlRuns
+from orchestrator.domain.errors import DatabaseUnavailable
+
+log = structlog.get_logger()
+
+
+class SqlTx:
+    """One transaction's view of every table."""
+
+    def __init__(self, connection: sa.Connection, shard: int) -> None:
+        self.jobs = SqlJobs(connection, shard)
+        self.files = SqlFiles(connection)
+        self.runs = SqlRuns(connection)
+        self.reads = SqlReads(connection)
+        self.keys = SqlKeys(connection)
+        self.comments = SqlComments(connection)
+        self.assets = SqlAssets(connection)
+        self.leases = SqlLeases(connection)
+        self.idempotency = SqlIdempotency(connection)
+        self.callbacks: list[Callable[[], None]] = []
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once everything is durable; what it raises is logged and forgotten (wake-ups are best effort)."""
+        self.callbacks.append(callback)
+
+
+class Database:
+    """The database of one process. Connections are made on first use and again after a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._engine: sa.Engine | None = None
+        self._pid = 0
+
+    @property
+    def engine(self) -> sa.Engine:
+        if self._engine is None or self._pid != os.getpid():
+            # a child must not speak on its parent's sockets: it forgets them without closing
+            if self._engine is not None:
+                self._engine.dispose(close=False)
+            self._engine, self._pid = make_engine(self._url, pool_size=self._pool_size), os.getpid()
+        return self._engine
+
+    @contextmanager
+    def begin(self) -> Iterator[SqlTx]:
+        """A transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises:
+            DatabaseUnavailable: the server does not answer; whether a commit under way was done is then unknown.
+        """
+        with _translated(), self.engine.begin() as connection:
+            tx = SqlTx(connection, self._pid)
+            yield tx
+        for callback in tx.callbacks:
+            try:
+                callback()
+            except Exception:  # the commit stands; a sweep sends what a callback could not
+                log.warning("after_commit_failed", exc_info=True)
+
+    @contextmanager
+    def read(self) -> Iterator[SqlTx]:
+        """Reads without a transaction of their own: each statement is its own snapshot."""
+        options = {"isolation_level": "AUTOCOMMIT"} if self.engine.dialect.name == "postgresql" else {"read_only": True}
+        with _translated(), self.engine.connect().execution_options(**options) as connection:
+            yield SqlTx(connection, self._pid)
+
+    def ping(self) -> None:
+        """Raises DatabaseUnavailable when the database does not answer."""
+        with _translated(), self.engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:
+        raise DatabaseUnavailable(f"the database does not answer: {type(exc.__cause__ or exc).__name__}") from exc

@@ -1,0 +1,328 @@
+"""Jobs in the database: compare-and-set moves with their log lines, claims, and the counts that lists need.
+
+Nothing here assigns a state: every write says which version it has seen, and a write that comes too late changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.db.bulk import rows_json, source
+from orchestrator.adapters.db.tables import job_counts, jobs, operation_log
+from orchestrator.domain.commands import Effect
+from orchestrator.domain.errors import NotFound, StaleJob
+from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
+from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.states import JobState
+
+JOB_COLUMNS: Final = tuple(jobs.c[name] for name in Job._fields)
+_FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
+COUNT_SHARDS: Final = 8
+
+# What a move may change, with the kind each column travels as.
+_MOVED: Final = {
+    "state": "text", "version": "int", "priority": "int", "effect": "text", "due_at": "at", "lease_token": "text",
+    "lease_until": "at", "takeovers": "int", "attempt": "int", "retries": "int", "infra_retries": "int",
+    "retry_limit": "int", "failure": "text", "approved": "bool", "repairs_left": "int", "suspended_from": "text",
+    "run_id": "text", "asset_id": "text", "pool": "text",
+}  # fmt: skip
+_LOGGED: Final = {
+    "job_id": "text", "version": "int", "at": "at", "actor": "text", "operator": "text", "command": "text",
+    "source": "text", "target": "text", "log_type": "text", "description": "text", "error_code": "text",
+    "details": "json",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _switches(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def job_from(row: Sequence[Any]) -> Job:
+    """A Job from the values of JOB_COLUMNS."""
+    job = Job._make(row)
+    return job._replace(
+        state=JobState(job.state),
+        effect=Effect(job.effect) if job.effect else None,
+        switches=_switches(str(job.switches)),
+        failure=FailureClass(job.failure) if job.failure else None,
+        suspended_from=JobState(job.suspended_from) if job.suspended_from else None,
+        due_at=_instant(job.due_at),
+        lease_until=_instant(job.lease_until),
+        approved=bool(job.approved),
+    )
+
+
+def _instant(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value  # type: ignore[return-value]  # datetime or None
+
+
+class SqlJobs:
+    """The jobs of one transaction."""
+
+    def __init__(self, connection: sa.Connection, shard: int) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._shard = shard % COUNT_SHARDS if self._dialect == "postgresql" else 0
+
+    # reading
+
+    def get(self, job_id: str, project_id: str | None = None) -> Job:
+        """The job. Raises NotFound for an unknown or deleted one, and for one of another project."""
+        query = sa.select(*JOB_COLUMNS).where(jobs.c.id == job_id, jobs.c.deleted_at.is_(None))
+        if project_id is not None:
+            query = query.where(jobs.c.project_id == project_id)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no job {job_id}", job_id=job_id)
+        return job_from(row)
+
+    # writing
+
+    def add(self, job: Job, sheet: JobSheet, change: Change) -> None:
+        """A new job with the first line of its log."""
+        at = change.at
+        row = dict(job._asdict(), switches=" ".join(sorted(job.switches)))
+        self._connection.execute(
+            sa.insert(jobs).values(
+                **row, name=sheet.name, description=sheet.description, owner=sheet.owner,
+                app_user_id=sheet.app_user_id, batch_name=sheet.batch_name, tags=list(sheet.tags),
+                attributes=dict(sheet.attributes), settings=dict(sheet.settings), message=sheet.message,
+                created_at=at, updated_at=at, user_updated_at=at, state_since=at,
+            )
+        )  # fmt: skip
+        self._log([(job.id, change)])
+        self._count({(job.project_id, job.state): 1})
+
+    def move(self, move: Move, **sheet: object) -> None:
+        """Write one move, and columns of the sheet with it.
+
+        Raises:
+            StaleJob: somebody moved the job since it was read, or took over its lease.
+        """
+        if self.move_many([move]) != {move.before.id}:
+            raise StaleJob(f"job {move.before.id} was moved by somebody else meanwhile", job_id=move.before.id)
+        if sheet:
+            self._connection.execute(sa.update(jobs).where(jobs.c.id == move.before.id).values(**sheet))
+
+    def move_many(self, moves: Sequence[Move]) -> set[JobId]:
+        """Write many moves in three statements; gives the ids that were won. The losers are unchanged."""
+        if not moves:
+            return set()
+        won = self._update(moves)
+        kept = [move for move in moves if move.before.id in won]
+        self._log((move.before.id, change) for move in kept for change in move.changes)
+        deltas: Counter[tuple[str, JobState]] = Counter()
+        for before, after, *_ in kept:
+            if before.state is not after.state:
+                deltas[before.project_id, before.state] -= 1
+                deltas[before.project_id, after.state] += 1
+        self._count(deltas)
+        return won
+
+    def _update(self, moves: Sequence[Move]) -> set[JobId]:
+        rows = []
+        for before, after, changes, fence, message in moves:
+            row = {name: getattr(after, name) for name in _MOVED}
+            at = changes[-1].at
+            # a stay leaves the clock of the state alone; a submit also moves the clocks people see
+            row.update(
+                id=before.id, seen=before.version, fence=fence, message=message, at=at,
+                since=at if any(c.source is not c.target for c in changes) else None,
+                submitted=at if any(c.command == "submit" for c in changes) else None,
+                flagged=any(c.command == "flag_overdue" for c in changes),
+            )  # fmt: skip
+            rows.append(row)
+        result = self._connection.execute(sa.text(_move_sql(self._dialect)), {"rows": rows_json(rows)})
+        return {JobId(row[0]) for row in result}
+
+    def _log(self, entries: Iterable[tuple[str, Change]]) -> None:
+        rows = [
+            {
+                "job_id": job_id, "version": c.version, "at": c.at, "actor": c.actor, "operator": c.operator,
+                "command": c.command, "source": c.source, "target": c.target, "log_type": log_type,
+                "description": c.description, "error_code": c.error_code, "details": c.details,
+            }
+            for job_id, c in entries
+            for log_type in c.logs
+        ]  # fmt: skip
+        if rows:
+            self._connection.execute(sa.text(_log_sql(self._dialect)), {"rows": rows_json(rows)})
+
+    def _count(self, deltas: Mapping[tuple[str, JobState], int]) -> None:
+        # sorted, so that two transactions take the rows in one order and cannot deadlock
+        rows = [
+            {"project_id": project, "state": state, "shard": self._shard, "jobs": n}
+            for (project, state), n in sorted(deltas.items())
+            if n
+        ]
+        if rows:
+            self._connection.execute(sa.text(_count_sql(self._dialect)), {"rows": rows_json(rows)})
+
+    # claiming
+
+    def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
+        """Lease up to `limit` due jobs, oldest first. Two claimers never get the same job and never wait for each other."""
+        result = self._connection.execute(
+            _CLAIM_SQL[self._dialect], {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit}
+        )
+        return [job_from(row) for row in result]
+
+    def renew(self, token: str, until: datetime) -> None:
+        """Keep all jobs of a claim."""
+        self._connection.execute(sa.update(jobs).where(jobs.c.lease_token == token).values(lease_until=until))
+
+    def give_back(self, token: str, job_ids: Sequence[str], due_at: datetime | None = None) -> None:
+        """Free claimed jobs unmoved; with `due_at` they are claimed again no earlier."""
+        values: dict[str, object] = {"lease_token": None, "lease_until": None}
+        if due_at is not None:
+            values["due_at"] = due_at
+        self._connection.execute(
+            sa.update(jobs).where(jobs.c.id.in_(job_ids), jobs.c.lease_token == token).values(**values)
+        )
+
+    def lost(self, now: datetime, limit: int) -> list[Job]:
+        """Jobs whose worker went silent: their lease ran out."""
+        query = (
+            sa.select(*JOB_COLUMNS)
+            .where(jobs.c.lease_token.is_not(None), jobs.c.lease_until <= now)
+            .order_by(jobs.c.lease_until)
+            .limit(limit)
+        )
+        return [job_from(row) for row in self._connection.execute(query)]
+
+    def take_back(self, job: Job, due_at: datetime) -> bool:
+        """Free a job of a silent worker, counting the takeover. False: the worker was there after all."""
+        result = self._connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == job.id, jobs.c.lease_token == job.lease_token, jobs.c.lease_until == job.lease_until)
+            .values(lease_token=None, lease_until=None, takeovers=job.takeovers + 1, due_at=due_at)
+        )
+        return result.rowcount == 1
+
+    def due(self, effect: Effect, now: datetime, limit: int) -> list[Job]:
+        """What a claim would take, without taking it: for dry runs."""
+        query = (
+            sa.select(*JOB_COLUMNS)
+            .where(jobs.c.effect == effect.value, jobs.c.due_at <= now)
+            .where(jobs.c.lease_token.is_(None), jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.due_at)
+            .limit(limit)
+        )
+        return [job_from(row) for row in self._connection.execute(query)]
+
+    def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
+        """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
+        parameters = {"pool": pool, "now": now, "n": per_project}
+        return [job_from(row) for row in self._connection.execute(_WAITING_SQL[self._dialect], parameters)]
+
+    def waiting_pools(self) -> list[str]:
+        """Pools that somebody waits for."""
+        query = sa.select(jobs.c.pool).distinct().where(jobs.c.effect == Effect.DISPATCH.value, jobs.c.pool.is_not(None))
+        query = query.where(jobs.c.lease_token.is_(None), jobs.c.deleted_at.is_(None))
+        return sorted(self._connection.execute(query).scalars())
+
+    def delete(self, move: Move) -> None:
+        """Write the last move and hide the job from everybody."""
+        self.move(move, deleted_at=move.changes[-1].at, effect=None, due_at=None, lease_token=None, lease_until=None)
+        self._count({(move.before.project_id, move.after.state): -1})
+
+    def deleted_before(self, at: datetime, limit: int) -> list[tuple[str, str]]:
+        """(id, project) of jobs deleted before `at`, oldest first."""
+        query = sa.select(jobs.c.id, jobs.c.project_id).where(jobs.c.deleted_at < at).order_by(jobs.c.deleted_at)
+        return [(row.id, row.project_id) for row in self._connection.execute(query.limit(limit))]
+
+    def erase(self, job_id: str) -> None:
+        """Remove a deleted job and its log for good."""
+        self._connection.execute(sa.delete(operation_log).where(operation_log.c.job_id == job_id))
+        self._connection.execute(sa.delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted_at.is_not(None)))
+
+
+
+
+@lru_cache
+def _move_sql(dialect: str) -> str:
+    columns = _MOVED | {
+        "id": "text", "seen": "int", "fence": "text", "message": "text", "at": "at", "since": "at",
+        "submitted": "at", "flagged": "bool",
+    }  # fmt: skip
+    sets = ", ".join(f"{name} = v.{name}" for name in _MOVED)
+    return f"""
+        UPDATE jobs SET {sets},
+          updated_at = v.at,
+          state_since = coalesce(v.since, jobs.state_since),
+          message = coalesce(v.message, jobs.message),
+          user_updated_at = coalesce(v.submitted, jobs.user_updated_at),
+          first_submitted_at = coalesce(jobs.first_submitted_at, v.submitted),
+          last_submitted_at = coalesce(v.submitted, jobs.last_submitted_at),
+          overdue_at = CASE WHEN v.flagged THEN v.at WHEN v.since IS NOT NULL THEN NULL ELSE jobs.overdue_at END
+        FROM {source(dialect, columns)}
+        WHERE jobs.id = v.id AND jobs.version = v.seen AND jobs.deleted_at IS NULL
+          AND (v.fence IS NULL OR jobs.lease_token = v.fence)
+        RETURNING jobs.id
+    """  # noqa: S608  only our own column names
+
+
+@lru_cache
+def _log_sql(dialect: str) -> str:
+    names = ", ".join(_LOGGED)
+    values = ", ".join("json(v.details)" if n == "details" and dialect == "sqlite" else f"v.{n}" for n in _LOGGED)
+    return f"INSERT INTO operation_log ({names}) SELECT {values} FROM {source(dialect, _LOGGED)}"  # noqa: S608
+
+
+@lru_cache
+def _count_sql(dialect: str) -> str:
+    columns = {"project_id": "text", "state": "text", "shard": "int", "jobs": "int"}
+    return f"""
+        INSERT INTO job_counts (project_id, state, shard, jobs)
+        SELECT v.project_id, v.state, v.shard, v.jobs FROM {source(dialect, columns)} WHERE true
+        ON CONFLICT (project_id, state, shard) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
+    """  # noqa: S608
+
+
+def _claim(dialect: str) -> sa.TextClause:
+    lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    return sa.text(f"""
+        UPDATE jobs SET lease_token = :token, lease_until = :until
+        WHERE id IN (
+          SELECT id FROM jobs
+          WHERE effect = :effect AND due_at <= :now AND lease_token IS NULL AND deleted_at IS NULL AND due_at IS NOT NULL
+          ORDER BY due_at LIMIT :limit {lock}
+        )
+        RETURNING {_FIELDS}
+    """).bindparams(
+        sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type)
+    )  # noqa: S608
+
+
+_CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
+_IS_WAITING: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL AND pool = :pool"
+_AT = jobs.c.due_at.type
+_WAITING_SQL: Final = {
+    # one index walk to the next project, then its first few: never reads the whole queue
+    "postgresql": sa.text(f"""
+        WITH RECURSIVE p(project_id) AS (
+          (SELECT project_id FROM jobs WHERE {_IS_WAITING} ORDER BY project_id LIMIT 1)
+          UNION ALL
+          SELECT (SELECT j.project_id FROM jobs j WHERE {_IS_WAITING} AND j.project_id > p.project_id
+                  ORDER BY j.project_id LIMIT 1)
+          FROM p WHERE p.project_id IS NOT NULL
+        )
+        SELECT {_FIELDS} FROM p CROSS JOIN LATERAL (
+          SELECT * FROM jobs j WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now
+          ORDER BY j.priority DESC, j.due_at LIMIT :n
+        ) AS jobs WHERE p.project_id IS NOT NULL
+    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
+    "sqlite": sa.text(f"""
+        SELECT {_FIELDS} FROM (
+          SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
+          FROM jobs WHERE {_IS_WAITING} AND due_at <= :now
+        ) AS jobs WHERE place <= :n
+    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
+}

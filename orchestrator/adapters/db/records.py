@@ -1,0 +1,285 @@
+"""The smaller tables: projects and keys, comments, assets, leases, idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.adapters.db.tables import access_keys, asset_files, assets, comments, idempotency_keys, leases, projects
+from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.domain.actors import Role
+from orchestrator.domain.errors import Conflict, NotFound, StaleJob
+from orchestrator.domain.model import CommentType
+
+
+def insert_ignoring(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401  one of two dialects' Insert
+    """INSERT that leaves existing rows alone."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    id: str
+    project_id: str
+    role: Role
+    name: str
+    secret_encrypted: str | None
+    disabled_at: datetime | None
+
+
+class SqlKeys:
+    """Projects and their access keys."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add_project(self, project_id: str, name: str, at: datetime, attributes: Mapping[str, object]) -> bool:
+        """A new project. False: it was there already."""
+        statement = insert_ignoring(self._connection, projects).values(
+            id=project_id, name=name, created_at=at, attributes=dict(attributes)
+        )
+        return bool(self._connection.execute(statement).rowcount)
+
+    def project_attributes(self, project_id: str) -> Mapping[str, object]:
+        row = self._connection.execute(sa.select(projects.c.attributes).where(projects.c.id == project_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no project {project_id}", project_id=project_id)
+        return dict(row.attributes)
+
+    def shares(self, project_ids: Sequence[str]) -> dict[str, int]:
+        """Weight of each project in the fair share of slots."""
+        query = sa.select(projects.c.id, projects.c.share).where(projects.c.id.in_(project_ids))
+        return {row.id: row.share for row in self._connection.execute(query)}
+
+    def add(self, key_id: str, project_id: str, role: Role, name: str, at: datetime,
+            secret_encrypted: str | None, token_hash: str | None) -> None:  # fmt: skip
+        try:
+            self._connection.execute(
+                sa.insert(access_keys).values(
+                    id=key_id, project_id=project_id, role=role, name=name, created_at=at,
+                    secret_encrypted=secret_encrypted, token_hash=token_hash,
+                )
+            )  # fmt: skip
+        except sa.exc.IntegrityError as exc:
+            raise Conflict(f"key {key_id} exists already, or project {project_id} does not exist") from exc
+
+    def by_id(self, key_id: str) -> KeyRow | None:
+        return self._one(access_keys.c.id == key_id)
+
+    def by_token(self, token_hash: str) -> KeyRow | None:
+        return self._one(access_keys.c.token_hash == token_hash)
+
+    def all(self) -> list[KeyRow]:
+        return [_key(row) for row in self._connection.execute(_KEYS.order_by(access_keys.c.created_at))]
+
+    def disable(self, key_id: str, at: datetime) -> bool:
+        query = sa.update(access_keys).where(access_keys.c.id == key_id, access_keys.c.disabled_at.is_(None))
+        return self._connection.execute(query.values(disabled_at=at)).rowcount == 1
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> KeyRow | None:
+        row = self._connection.execute(_KEYS.where(condition)).one_or_none()
+        return None if row is None else _key(row)
+
+
+_KEYS = sa.select(
+    access_keys.c.id, access_keys.c.project_id, access_keys.c.role, access_keys.c.name,
+    access_keys.c.secret_encrypted, access_keys.c.disabled_at,
+)  # fmt: skip
+
+
+def _key(row: sa.Row[Any]) -> KeyRow:
+    return KeyRow(row.id, row.project_id, Role(row.role), row.name, row.secret_encrypted, row.disabled_at)
+
+
+class SqlComments:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, job_id: str, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
+        """A new comment; gives its id."""
+        statement = sa.insert(comments).values(job_id=job_id, at=at, author=author, type=kind, title=title, text=text)
+        return int(self._connection.execute(statement.returning(comments.c.id)).scalar_one())
+
+
+class SqlAssets:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def publish(self, asset: Asset, contents: Sequence[AssetFile], at: datetime) -> str:
+        """The asset of a job with exactly these files, new or in the place of its former model; gives its id.
+
+        The unique job id makes it one asset per job, however often publishing is tried.
+        """
+        found = self._connection.execute(sa.select(assets.c.id).where(assets.c.job_id == asset.job_id)).scalar()
+        values = {"name": asset.name, "state": asset.state, "attributes": dict(asset.attributes), "updated_at": at}
+        if found is None:
+            asset_id = asset.id
+            self._connection.execute(
+                sa.insert(assets).values(
+                    id=asset_id, project_id=asset.project_id, job_id=asset.job_id, type=asset.type,
+                    description=asset.description, created_at=at, **values,
+                )
+            )  # fmt: skip
+        else:
+            asset_id = str(found)
+            self._connection.execute(
+                sa.update(assets).where(assets.c.id == asset_id).values(**values, version=assets.c.version + 1)
+            )
+            self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id == asset_id))
+        if contents:
+            self._connection.execute(
+                sa.insert(asset_files),
+                [
+                    {"id": c.id, "asset_id": asset_id, "category": c.category, "name": c.name, "key": c.key,
+                     "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}
+                    for c in contents
+                ],
+            )  # fmt: skip
+        return asset_id
+
+    def set_state(self, asset_id: str, source: AssetState, target: AssetState, at: datetime) -> None:
+        """Compare-and-set of the state. Raises StaleJob when it is another one."""
+        result = self._connection.execute(
+            sa.update(assets)
+            .where(assets.c.id == asset_id, assets.c.state == source)
+            .values(state=target, updated_at=at, version=assets.c.version + 1)
+        )
+        if result.rowcount != 1:
+            raise StaleJob(f"asset {asset_id} is not {source} any more", asset_id=asset_id)
+
+    def get(self, asset_id: str, project_id: str | None = None) -> tuple[Asset, list[AssetFile]]:
+        """The asset and its files. Raises NotFound, also for one of another project."""
+        query = sa.select(*_ASSET).where(assets.c.id == asset_id, assets.c.deleted_at.is_(None))
+        if project_id is not None:
+            query = query.where(assets.c.project_id == project_id)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no asset {asset_id}", asset_id=asset_id)
+        contents = self._connection.execute(
+            sa.select(*_ASSET_FILE).where(asset_files.c.asset_id == asset_id).order_by(asset_files.c.name)
+        )
+        return _asset(row), [AssetFile(*each) for each in contents]
+
+    def page(self, project_id: str | None, before: str | None, limit: int) -> list[Asset]:
+        """Newest first, below the id `before`."""
+        query = sa.select(*_ASSET).where(assets.c.deleted_at.is_(None)).order_by(assets.c.id.desc()).limit(limit)
+        if project_id is not None:
+            query = query.where(assets.c.project_id == project_id)
+        if before is not None:
+            query = query.where(assets.c.id < before)
+        return [_asset(row) for row in self._connection.execute(query)]
+
+    def drop_of_job(self, job_id: str, at: datetime) -> list[str]:
+        """Hide the asset of a job; gives the store keys of its files, which may be deleted now."""
+        asset_id = self._connection.execute(sa.select(assets.c.id).where(assets.c.job_id == job_id)).scalar()
+        if asset_id is None:
+            return []
+        keys = list(
+            self._connection.execute(sa.select(asset_files.c.key).where(asset_files.c.asset_id == asset_id)).scalars()
+        )
+        self._connection.execute(
+            sa.update(assets).where(assets.c.id == asset_id).values(state=AssetState.DELETED, deleted_at=at)
+        )
+        self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id == asset_id))
+        return keys
+
+
+_ASSET = tuple(assets.c[name] for name in Asset.__dataclass_fields__)
+_ASSET_FILE = tuple(asset_files.c[name] for name in AssetFile.__dataclass_fields__)
+
+
+def _asset(row: sa.Row[Any]) -> Asset:
+    values = dict(row._mapping)  # noqa: SLF001  public in SQLAlchemy despite its name
+    return Asset(**(values | {"state": AssetState(values["state"])}))
+
+
+class SqlLeases:
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def take(self, name: str, token: str, now: datetime, until: datetime, *, not_since: datetime | None = None) -> bool:
+        """Take a lease that is free or has run out.
+
+        Args:
+            not_since: refuse if the work was last done after this instant, whoever did it.
+        """
+        self._connection.execute(
+            insert_ignoring(self._connection, leases).values(name=name, token="", lease_until=_LONG_AGO)
+        )
+        free = [leases.c.name == name, leases.c.lease_until <= now]
+        if not_since is not None:
+            free.append(sa.or_(leases.c.last_run_at.is_(None), leases.c.last_run_at <= not_since))
+        result = self._connection.execute(sa.update(leases).where(*free).values(token=token, lease_until=until))
+        return result.rowcount == 1
+
+    def end(self, name: str, token: str, now: datetime) -> None:
+        """Give the lease back, the work done."""
+        self._connection.execute(
+            sa.update(leases)
+            .where(leases.c.name == name, leases.c.token == token)
+            .values(lease_until=now, last_run_at=now)
+        )
+
+    def lock(self, name: str, now: datetime) -> None:
+        """Hold others off until this transaction ends."""
+        self._connection.execute(
+            insert_ignoring(self._connection, leases).values(name=name, token="", lease_until=_LONG_AGO)
+        )
+        self._connection.execute(sa.update(leases).where(leases.c.name == name).values(last_run_at=now))
+
+    def last_runs(self) -> dict[str, datetime | None]:
+        return {row.name: row.last_run_at for row in self._connection.execute(sa.select(leases.c.name, leases.c.last_run_at))}
+
+
+_LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+class SqlIdempotency:
+    """Answers kept for repeated requests."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def begin(self, project_id: str, key: str, fingerprint: str, expires_at: datetime) -> tuple[int | None, str | None] | None:
+        """None: the key is new and now ours. Else the kept (status, body), both None while the first request runs.
+
+        Raises:
+            Conflict: the key was used for another request.
+        """
+        statement = insert_ignoring(self._connection, idempotency_keys).values(
+            project_id=project_id, key=key, fingerprint=fingerprint, expires_at=expires_at
+        )
+        if self._connection.execute(statement).rowcount == 1:
+            return None
+        row = self._connection.execute(
+            sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.status, idempotency_keys.c.body).where(
+                idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key
+            )
+        ).one()
+        if row.fingerprint != fingerprint:
+            raise Conflict(f"the idempotency key {key!r} was used for another request")
+        return row.status, row.body
+
+    def finish(self, project_id: str, key: str, status: int, body: str) -> None:
+        self._connection.execute(
+            sa.update(idempotency_keys)
+            .where(idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key)
+            .values(status=status, body=body)
+        )
+
+    def forget(self, project_id: str, key: str) -> None:
+        """Free a key whose request failed, so that it may be tried again."""
+        self._connection.execute(
+            sa.delete(idempotency_keys).where(
+                idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key
+            )
+        )
+
+    def drop_expired(self, now: datetime) -> int:
+        return self._connection.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.expires_at < now)).rowcount

@@ -1,0 +1,128 @@
+"""The ledger of attempts: a run is written before a backend is asked, and looked at until it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.db.bulk import rows_json, source
+from orchestrator.adapters.db.tables import runs
+from orchestrator.domain.errors import NotFound
+from orchestrator.domain.model import LIVE_OUTCOMES, Run, RunOutcome
+from orchestrator.domain.retry import FailureClass
+
+_FIELDS: Final = tuple(Run.__dataclass_fields__)
+RUN_COLUMNS: Final = tuple(runs.c[name] for name in _FIELDS)
+_LIVE: Final = [outcome.value for outcome in LIVE_OUTCOMES]
+_UPDATED: Final = {
+    "handle": "text", "outcome": "text", "progress": "float", "message": "text", "failure": "text",
+    "exit_code": "int", "heartbeat_at": "at", "started_at": "at", "ended_at": "at", "artefacts": "json",
+    "metrics": "json", "due_at": "at",
+}  # fmt: skip
+
+
+def run_from(row: Sequence[Any]) -> Run:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["outcome"] = RunOutcome(values["outcome"])
+    values["failure"] = FailureClass(values["failure"]) if values["failure"] else None
+    return Run(**values)
+
+
+class SqlRuns:
+    """The runs of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+
+    def add_many(self, new: Sequence[Run], due_at: datetime) -> None:
+        if new:
+            rows = [{name: getattr(run, name) for name in _FIELDS} | {"due_at": due_at} for run in new]
+            for row in rows:
+                row["artefacts"], row["metrics"] = list(row["artefacts"]), dict(row["metrics"])
+            self._connection.execute(sa.insert(runs), rows)
+
+    def get(self, run_id: str) -> Run:
+        row = self._connection.execute(sa.select(*RUN_COLUMNS).where(runs.c.id == run_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no run {run_id}", run_id=run_id)
+        return run_from(row)
+
+    def of_job(self, job_id: str) -> list[Run]:
+        """All tries of a job, oldest first."""
+        query = sa.select(*RUN_COLUMNS).where(runs.c.job_id == job_id).order_by(runs.c.attempt)
+        return [run_from(row) for row in self._connection.execute(query)]
+
+    def succeeded(self, job_ids: Sequence[str]) -> dict[str, dict[str, Run]]:
+        """Of every job its newest successful run per stage."""
+        query = sa.select(*RUN_COLUMNS).where(runs.c.job_id.in_(job_ids), runs.c.outcome == RunOutcome.SUCCEEDED.value)
+        found: dict[str, dict[str, Run]] = {job_id: {} for job_id in job_ids}
+        for row in self._connection.execute(query.order_by(runs.c.attempt)):
+            run = run_from(row)
+            found[run.job_id][run.stage] = run
+        return found
+
+    def live(self, pool: str) -> dict[str, int]:
+        """How many slots of `pool` each project holds, counted from what really runs."""
+        query = (
+            sa.select(runs.c.project_id, sa.func.count())
+            .where(runs.c.pool == pool, runs.c.due_at.is_not(None))
+            .group_by(runs.c.project_id)
+        )
+        return {project: int(count) for project, count in self._connection.execute(query)}
+
+    def claim(self, now: datetime, until: datetime, limit: int) -> list[Run]:
+        """Runs to look at now; nobody else looks before `until`. All writes after it are compare-and-set anyway."""
+        lock = "FOR UPDATE SKIP LOCKED" if self._dialect == "postgresql" else ""
+        names = ", ".join(f"runs.{name}" for name in _FIELDS)
+        statement = sa.text(f"""
+            UPDATE runs SET due_at = :until WHERE id IN (
+              SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}
+            ) RETURNING {names}
+        """).bindparams(  # noqa: S608  only our own column names
+            sa.bindparam("now", type_=runs.c.due_at.type), sa.bindparam("until", type_=runs.c.due_at.type)
+        ).columns(*RUN_COLUMNS)
+        return [run_from(row) for row in self._connection.execute(statement, {"now": now, "until": until, "limit": limit})]
+
+    def due(self, now: datetime, limit: int) -> list[Run]:
+        """What a claim would take, without taking it: for dry runs."""
+        query = sa.select(*RUN_COLUMNS).where(runs.c.due_at <= now).order_by(runs.c.due_at).limit(limit)
+        return [run_from(row) for row in self._connection.execute(query)]
+
+    def save_many(self, saved: Sequence[tuple[Run, datetime | None]]) -> set[str]:
+        """Write runs as they are now and when to look again; each only if nobody wrote it since. Gives the ids won."""
+        if not saved:
+            return set()
+        rows: list[Mapping[str, object]] = [
+            {name: getattr(run, name) for name in _UPDATED if name != "due_at"}
+            | {"id": run.id, "seen": run.version, "due_at": due_at}
+            for run, due_at in saved
+        ]
+        columns = _UPDATED | {"id": "text", "seen": "int"}
+        json_text = "json(v.{0})" if self._dialect == "sqlite" else "v.{0}"
+        sets = ", ".join(
+            f"{name} = " + (json_text.format(name) if kind == "json" else f"v.{name}") for name, kind in _UPDATED.items()
+        )
+        statement = f"""
+            UPDATE runs SET {sets}, version = runs.version + 1
+            FROM {source(self._dialect, columns)}
+            WHERE runs.id = v.id AND runs.version = v.seen RETURNING runs.id
+        """  # noqa: S608
+        return set(self._connection.execute(sa.text(statement), {"rows": rows_json(rows)}).scalars())
+
+    def ask_to_stop(self, job_id: str, now: datetime) -> int:
+        """Mark the live runs of a job for cancelling, and have them looked at."""
+        result = self._connection.execute(
+            sa.update(runs)
+            .where(runs.c.job_id == job_id, runs.c.outcome.in_(_LIVE), runs.c.cancel_at.is_(None))
+            .values(cancel_at=now, due_at=now, version=runs.c.version + 1)
+        )
+        return result.rowcount
+
+    def ended_before(self, at: datetime, limit: int) -> list[Run]:
+        """Ended runs whose leftovers may go."""
+        query = sa.select(*RUN_COLUMNS).where(runs.c.ended_at < at).order_by(runs.c.ended_at).limit(limit)
+        return [run_from(row) for row in self._connection.execute(query)]

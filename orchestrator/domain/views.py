@@ -1,0 +1,66 @@
+"""What is asked of lists and what is shown of a job: plain values between the database and the dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from orchestrator.domain.model import Comment, File, FileKind, FileState, Job, JobSheet, LogEntry, Run
+from orchestrator.domain.states import JobState
+
+MAX_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs, in which order, which page.
+
+    Attributes:
+        project_id: None: all projects (people only).
+        exact: column -> value, for profile, owner, batch_name, app_user_id, id.
+        before: a job id; the page begins behind it (deep pages cost what the first one does).
+        offset: records to skip, for public APIs that page that way; prefer `before`.
+    """
+
+    project_id: str | None
+    states: Sequence[JobState] = ()
+    exact: Mapping[str, object] = field(default_factory=dict)
+    name_contains: str = ""
+    created_since: datetime | None = None
+    created_until: datetime | None = None
+    before: str | None = None
+    offset: int = 0
+    limit: int = 20
+    oldest_first: bool = False
+
+    @property
+    def only_states(self) -> bool:
+        """Nothing but project and states is asked for, so the kept counts answer."""
+        return not (self.exact or self.name_contains or self.created_since or self.created_until)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    job: Job
+    sheet: JobSheet
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    job: Job
+    sheet: JobSheet
+    log: Sequence[LogEntry]
+    comments: Sequence[Comment]
+    files: Sequence[File]
+    runs: Sequence[Run]
+
+    @property
+    def run(self) -> Run | None:
+        """The run the job stands on now, if any."""
+        return next((run for run in self.runs if run.id == self.job.run_id), None)
+
+    def sealed(self, kind: FileKind) -> File | None:
+        """The newest sealed file of a kind."""
+        return next((f for f in reversed(self.files) if f.kind is kind and f.state is FileState.SEALED), None)

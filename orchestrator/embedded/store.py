@@ -61,8 +61,10 @@ def store(
         ValueError: no usable key pair. Without one rclone would let everybody in.
     """
     if len(access_key) < SHORTEST_ACCESS_KEY or not secret_key or set('",') & set(access_key + secret_key):
-        msg = f"the store needs an access key of {SHORTEST_ACCESS_KEY} characters or more and a secret, without \" and ,"
-        raise ValueError(msg)
+        raise ValueError(
+            f"the store needs an access key of {SHORTEST_ACCESS_KEY} characters or more and a secret, "
+            "without quotes or commas"
+        )
     objects = data_dir.resolve()
     (objects / bucket).mkdir(mode=0o700, parents=True, exist_ok=True)
     argv = [str(rclone), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}", "--multipart-expiry", "24h"]

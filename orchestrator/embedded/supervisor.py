@@ -10,19 +10,14 @@ process (the guardian, `guardian.py`), or of both (the next start, `strays.py`).
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import selectors
-import signal
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Final, Self
 
 import psutil
 
@@ -30,13 +25,13 @@ from orchestrator.embedded import strays
 from orchestrator.embedded.guardian import Guardian
 from orchestrator.embedded.process import Child, Process, kill_group
 from orchestrator.embedded.strays import Record, Recorded
+from orchestrator.embedded.wakeups import Wakeups
 
 FIRST_DELAY_S: Final = 0.2
 LONGEST_DELAY_S: Final = 15.0
 HEALTHY_AFTER_S: Final = 30.0  # a child that lived this long starts again without the delay of earlier deaths
 READY_TICK_S: Final = 0.05
 IDLE_TICK_S: Final = 1.0  # deaths wake us by SIGCHLD; this only bounds what a lost signal would cost
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class DataDirInUse(Exception):
@@ -90,20 +85,15 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], data_dir: Path, on_event: Callable[[Event], None]) -> None:
         names = [child.name for child in children]
         if len(set(names)) != len(names) or any(" " in name for name in names):
-            msg = f"children need different names without spaces, got {names}"
-            raise ValueError(msg)
+            raise ValueError(f"children need different names without spaces, got {names}")
         self._slots = [_Slot(child) for child in children]
         self._data_dir = data_dir.resolve()
         self._mark = str(self._data_dir)
         self._on_event = on_event
         self._record = Record(self._data_dir / "children.json")
-        self._stop_requested = False
         self._lock: IO[str] | None = None
+        self._wakeups: Wakeups | None = None
         self._guardian: Guardian | None = None
-        self._alarm, self._bell = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
-        self._old_handlers: dict[int, Any] = {}
-        self._old_wakeup_fd = -1
 
     # -- as a context ------------------------------------------------------------------------------------------
 
@@ -115,8 +105,8 @@ class Supervisor:
         """
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._data_dir / "supervisor.lock")
-        self._catch_signals()
         try:
+            self._wakeups = Wakeups()
             self._end_leftovers()
             self._guardian = Guardian(self._mark)
         except BaseException:
@@ -124,7 +114,7 @@ class Supervisor:
             raise
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
@@ -134,34 +124,33 @@ class Supervisor:
             ChildNotReady: one did not get ready; the message has the end of its log.
             StopRequested: a stop signal came meanwhile.
         """
+        wakeups = self._entered()
         for slot in self._slots:
             self._emit(EventKind.STARTING, slot)
             try:
                 self._start(slot)
             except OSError as exc:
-                msg = f"{slot.child.name} cannot be started: {exc}"
-                raise ChildNotReady(msg) from exc
+                raise ChildNotReady(f"{slot.child.name} cannot be started: {exc}") from exc
             deadline_s = time.monotonic() + slot.child.ready_timeout_s
             while not self._check_ready(slot):
                 self._refuse_if_late(slot, deadline_s)
-                self._sleep(READY_TICK_S)
+                wakeups.sleep(READY_TICK_S)
                 self._keep_running()
-                if self._stop_requested:
+                if wakeups.stop_requested:
                     raise StopRequested
 
     def wait(self) -> None:
         """Restart children that die, until a stop is asked for."""
-        while not self._stop_requested:
+        wakeups = self._entered()
+        while not wakeups.stop_requested:
             self._keep_running()
             waiting = any(slot.process is not None and not slot.ready for slot in self._slots)
             due = [slot.start_again_at_s - time.monotonic() for slot in self._slots if slot.start_again_at_s]
-            self._sleep(READY_TICK_S if waiting else max(0.0, min([IDLE_TICK_S, *due])))
+            wakeups.sleep(READY_TICK_S if waiting else max(0.0, min([IDLE_TICK_S, *due])))
 
     def request_stop(self) -> None:
         """Make `wait` return. Safe in a signal handler and from any thread."""
-        self._stop_requested = True
-        with contextlib.suppress(OSError):
-            self._bell.send(b"\0")
+        self._entered().ring()
 
     def pids(self) -> dict[str, int]:
         """The children that run now."""
@@ -184,7 +173,8 @@ class Supervisor:
         self._record.write([])
         if self._guardian is not None:
             self._guardian.dismiss()
-        self._release_signals()
+        if self._wakeups is not None:
+            self._wakeups.release()
         self._lock.close()
         self._lock = None
 
@@ -216,8 +206,7 @@ class Supervisor:
         else:
             return
         tail = slot.process.log_tail() if slot.process else ""
-        msg = f"{slot.child.name} {trouble}. Its log, {slot.child.log_path}, ends:\n{tail or '(empty)'}"
-        raise ChildNotReady(msg)
+        raise ChildNotReady(f"{slot.child.name} {trouble}. Its log, {slot.child.log_path}, ends:\n{tail or '(empty)'}")
 
     def _keep_running(self) -> None:
         """Look at every child once: restart the dead ones that are due, note the ones that got ready."""
@@ -279,40 +268,17 @@ class Supervisor:
         entries = (Recorded.of(name, pid) for name, pid in self.pids().items())
         self._record.write(entry for entry in entries if entry is not None)
 
-    # -- signals and events ------------------------------------------------------------------------------------
-
-    def _catch_signals(self) -> None:
-        """Let SIGCHLD and the stop signals wake `_sleep`, through a socket that the kernel side writes to."""
-        self._alarm.setblocking(False)
-        self._bell.setblocking(False)
-        self._selector.register(self._alarm, selectors.EVENT_READ)
-        self._old_wakeup_fd = signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
-        for number in (*STOP_SIGNALS, signal.SIGCHLD):
-            self._old_handlers[number] = signal.signal(number, self._on_signal)
-
-    def _release_signals(self) -> None:
-        signal.set_wakeup_fd(self._old_wakeup_fd)
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
-        self._selector.close()
-        self._alarm.close()
-        self._bell.close()
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number in STOP_SIGNALS:
-            self._stop_requested = True
-
-    def _sleep(self, at_most_s: float) -> None:
-        if self._selector.select(at_most_s):
-            with contextlib.suppress(BlockingIOError):
-                self._alarm.recv(4096)
+    def _entered(self) -> Wakeups:
+        if self._wakeups is None:
+            raise RuntimeError("use the supervisor as a context manager: with Supervisor(...) as supervisor")
+        return self._wakeups
 
     def _emit(self, kind: EventKind, slot: _Slot, **details: object) -> None:
         self._on_event(Event(kind, slot.child.name, details))
 
 
 def _locked(path: Path) -> IO[str]:
-    """The open lock file. The kernel frees the lock when its holder ends, in whatever way; children do not inherit it."""
+    """The open lock file. The lock ends with its holder, in whatever way it ends; children do not inherit it."""
     file = path.open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -320,8 +286,9 @@ def _locked(path: Path) -> IO[str]:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
-        msg = f"{path.parent} is in use by another `understudy dev` (pid {holder}): stop it, or choose another --data-dir"
-        raise DataDirInUse(msg) from exc
+        raise DataDirInUse(
+            f"{path.parent} is in use by another `understudy dev` (pid {holder}): stop it, or choose another --data-dir"
+        ) from exc
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

@@ -8,12 +8,13 @@ They end with the process that started them, also when it is killed.
 """
 
 from tests.servers.base import Server, ServerFailed, ServerMissing
-from tests.servers.postgres import Postgres
+from tests.servers.postgres import Databases, Postgres
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import FakeRedisServer, RedisServer
 from tests.servers.store import StoreServer
 
 __all__ = [
+    "Databases",
     "FakeRedisServer",
     "Postgres",
     "RabbitMQ",

@@ -78,8 +78,7 @@ class Server(ABC):
     @property
     def pid(self) -> int:
         if self._process is None:
-            msg = f"{self.name} does not run"
-            raise ServerFailed(msg)
+            raise ServerFailed(f"{self.name} does not run")
         return self._process.pid
 
     @property
@@ -105,8 +104,7 @@ class Server(ABC):
                 trouble = "did not answer in time" if code is None else f"ended with code {code}"
                 tail = self._process.log_tail()
                 self.kill()
-                msg = f"{self.name} {trouble}; its log ends:\n{tail}"
-                raise ServerFailed(msg)
+                raise ServerFailed(f"{self.name} {trouble}; its log ends:\n{tail}")
             time.sleep(TICK_S)
 
     def stop(self) -> None:

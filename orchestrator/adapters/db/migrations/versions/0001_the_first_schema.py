@@ -175,7 +175,7 @@ def upgrade() -> None:
         sa.Column("infra_retries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("retry_limit", sa.Integer(), nullable=True),
         sa.Column("failure", sa.String(length=16), nullable=True),
-        sa.Column("approved", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("approved", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("repairs_left", sa.Integer(), server_default="0", nullable=False),
         sa.Column("suspended_from", sa.String(length=64), nullable=True),
         sa.Column("run_id", sa.String(length=64), nullable=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import NamedTuple
 
 from orchestrator.domain.commands import Effect
@@ -34,10 +35,17 @@ NOTHING = Given()
 Guard = Callable[[Job, Given], str | None]
 
 
+def condition(guard: Guard) -> str:
+    """What `guard` asks for, in words; for the tables that people read."""
+    name = guard.__name__ if isinstance(guard, FunctionType) else repr(guard)
+    return name.replace("_", " ") if name.isidentifier() else name
+
+
 def all_of(*guards: Guard) -> Guard:
     def check(job: Job, given: Given) -> str | None:
         return next((reason for guard in guards if (reason := guard(job, given)) is not None), None)
 
+    check.__name__ = " and ".join(condition(guard) for guard in guards)
     return check
 
 
@@ -45,6 +53,7 @@ def on(switch: str) -> Guard:
     def check(job: Job, _: Given) -> str | None:
         return None if switch in job.switches else f"the profile {job.profile} does not have {switch}"
 
+    check.__name__ = f"profile has `{switch}`"
     return check
 
 
@@ -52,6 +61,7 @@ def off(switch: str) -> Guard:
     def check(job: Job, _: Given) -> str | None:
         return f"the profile {job.profile} has {switch}" if switch in job.switches else None
 
+    check.__name__ = f"profile lacks `{switch}`"
     return check
 
 
@@ -74,7 +84,9 @@ def data_failure(_: Job, given: Given) -> str | None:
     return None if given.failure is FailureClass.DATA else "the data are not at fault"
 
 
-def awaiting_dispatch(job: Job, _: Given) -> str | None:
+def awaiting_dispatch(job: Job, given: Given) -> str | None:
+    if given.run_id is None:
+        return "a stage is started with a run, or nobody could ever end it"
     return None if job.effect is Effect.DISPATCH else "the stage has been started already"
 
 
@@ -92,6 +104,7 @@ def suspended_from(state: JobState) -> Guard:
     def check(job: Job, _: Given) -> str | None:
         return None if job.suspended_from is state else f"the job was not suspended from {state}"
 
+    check.__name__ = f"suspended from `{state}`"
     return check
 
 
@@ -108,6 +121,7 @@ def ready_for(stage: Stage) -> Guard:
         lacking = [name for name in before if name in job.switches and name not in given.completed]
         return f"these stages have to be run first: {', '.join(lacking)}" if lacking else None
 
+    check.__name__ = f"profile has `{stage.name}` and approved and the stages before it are done"
     return check
 
 

@@ -40,9 +40,9 @@ def decide(job: Job, command: Command, actor: Actor, given: Given = NOTHING) -> 
     """
     rows = ROWS.get((job.state, command, actor))
     if rows is None:
-        allowed = sorted(commands_from(job.state, actor))
+        allowed = sorted(c.value for c in commands_from(job.state, actor))
         raise CommandNotAllowed(
-            f"job {job.id} is {job.state}: {command} by {actor} is not allowed, only {allowed}",
+            f"job {job.id} is {job.state}: {command} by {actor} is not allowed, only {', '.join(allowed) or 'nothing'}",
             job_id=job.id, state=job.state.value, command=command.value, allowed=allowed,
         )  # fmt: skip
     reason = None
@@ -79,9 +79,7 @@ def commands_open(job: Job, actor: Actor, given: Given = NOTHING) -> frozenset[C
     )
 
 
-def schedule(
-    row: Transition, at: datetime, deadline: timedelta | None = None
-) -> tuple[Effect | None, datetime | None]:
+def schedule(row: Transition, at: datetime, deadline: timedelta | None = None) -> tuple[Effect | None, datetime | None]:
     """What is due after `row`, and when: its effect at once, else the look of the overdue sweep at the deadline."""
     if row.effect is not None:
         return row.effect, at
@@ -106,10 +104,10 @@ def apply(
     """
     if row.target is None:
         moved = job._replace(version=job.version + 1)
-        if row.command is Command.FLAG_OVERDUE:
+        if row.command is Command.FLAG_OVERDUE or (row.command in _NEW_MATERIAL and job.effect is Effect.RETRY):
             effect, due_at = schedule(row, at, deadline)
-            moved = moved._replace(effect=effect, due_at=due_at)
-        return moved
+            moved = moved._replace(effect=effect, due_at=due_at, lease_token=None, lease_until=None, takeovers=0)
+        return moved._replace(approved=False) if row.command in _NEW_MATERIAL else moved
     effect, due_at = due if due is not None else schedule(row, at, deadline)
     moved = job._replace(
         state=row.target, version=job.version + 1, effect=effect, due_at=due_at,
@@ -118,31 +116,42 @@ def apply(
     return _counted(moved, job, row, given)
 
 
+# After these the job holds bytes that nobody has checked: they need a submit, and what was scheduled for the old
+# ones is off.
+_NEW_MATERIAL: Final = frozenset(
+    {Command.REPLACE_VIDEO, Command.CONFIRM_VIDEO, Command.CONFIRM_COVER, Command.CONFIRM_FILE}
+)
+
+
 def _counted(moved: Job, job: Job, row: Transition, given: Given) -> Job:
-    """Counters and marks that a move changes besides state and schedule."""
-    command = row.command
-    if command is Command.START:
+    """What a move changes in the counters of tries."""
+    if row.command is Command.START:
         return moved._replace(attempt=job.attempt + 1, run_id=given.run_id)
-    if command in {Command.TIME_OUT, Command.RETRY}:
+    if row.command in {Command.TIME_OUT, Command.RETRY}:
         failure = given.failure or job.failure
         if failure in INFRASTRUCTURE_CLASSES:
             return moved._replace(failure=failure, infra_retries=job.infra_retries + 1, run_id=None)
         return moved._replace(failure=failure, retries=job.retries + 1, run_id=None)
-    if command is Command.FAIL:
+    if row.command is Command.FAIL:
         return moved._replace(failure=given.failure, run_id=None)
     if row.target in STAGE_OF_WAITING:
         moved = moved._replace(retries=0, infra_retries=0, failure=None, run_id=None)
-    if command is Command.SUBMIT:
-        moved = moved._replace(approved=False, failure=None, run_id=None)
-    elif row.target is JobState.MANUAL_VERIFY_SUCCESS:
+    return _marked(moved, job, row)
+
+
+def _marked(moved: Job, job: Job, row: Transition) -> Job:
+    """What else a move changes besides state and schedule."""
+    if row.target is JobState.MANUAL_VERIFY_SUCCESS:
         moved = moved._replace(approved=True)
-    elif command is Command.STOP:
+    elif row.command is Command.SUBMIT:
+        moved = moved._replace(approved=False, failure=None, run_id=None)
+    elif row.command is Command.STOP:
         moved = moved._replace(run_id=None)
-    elif command is Command.REPAIR:
+    elif row.command is Command.REPAIR:
         moved = moved._replace(repairs_left=job.repairs_left - 1)
-    elif command is Command.SUSPEND:
+    elif row.command is Command.SUSPEND:
         moved = moved._replace(suspended_from=job.state)
-    elif command is Command.RESUME:
+    elif row.command is Command.RESUME:
         moved = moved._replace(suspended_from=None)
     return moved
 

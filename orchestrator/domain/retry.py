@@ -60,4 +60,4 @@ class RetryPolicy:
         """
         if retries_so_far >= self.limits.get(failure, 0):
             return None
-        return min(self.first_delay * 2 ** min(retries_so_far, 30), self.longest_delay)
+        return min(self.first_delay * (1 << min(retries_so_far, 30)), self.longest_delay)

@@ -22,6 +22,7 @@ from orchestrator.domain.stages import (
     ARRANGE,
     BEFORE_REVIEW,
     FINISHING,
+    INFERENCE_PREPROCESS,
     LEARNING,
     STAGES,
     TEST_VIDEO,
@@ -119,11 +120,11 @@ def _stage_rows(stage: Stage) -> Iterator[Transition]:
         yield T(stage.running, C.FAIL, bad_actions, SYSTEM, (L.SYSTEM_ACTION_GENERATE_DATA_FAILED,), guard)
     yield T(stage.running, C.FAIL, stage.failed, SYSTEM, (stage.failure,), g.current_run)
     yield T(stage.running, C.TIME_OUT, stage.waiting, SYSTEM, (L.TIME_OUT_RETRY,), g.current_run, E.DISPATCH)
-    yield T(stage.failed, C.RETRY, stage.waiting, SYSTEM, (L.TIME_OUT_RETRY,), g.retry_scheduled, E.DISPATCH)
+    again = g.all_of(g.retry_scheduled, g.on(stage.name))
+    yield T(stage.failed, C.RETRY, stage.waiting, SYSTEM, (L.TIME_OUT_RETRY,), again, E.DISPATCH)
     for source in dict.fromkeys((stage.waiting, stage.running)):
         yield T(source, C.STOP, stage.stopped, ADMIN, (stage.stop,))
-    if stage.stopped is not stage.failed:
-        yield T(stage.failed, C.STOP, stage.stopped, ADMIN, (stage.stop,), g.retry_scheduled)
+    yield T(stage.failed, C.STOP, stage.stopped, ADMIN, (stage.stop,), g.retry_scheduled)
 
 
 def _all_stage_rows() -> Iterator[Transition]:
@@ -191,15 +192,17 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     *_ways(S.WAIT_MASK_UPLOAD, C.UPLOAD_MASK, ADMIN, (L.ADMIN_MASK_UPLOADED,), _TO_LEARNING[1:]),
     # machine work
     *_all_stage_rows(),
-    *(T(s, C.BEAUTIFY_BY_HAND, S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, ADMIN, (L.ADMIN_UPDATE_VIDEO,)) for s in (S.BEAUTY_FACE_FAILED, S.MANUAL_STOP_BEAUTY_PREPROCESS)),
+    *(T(s, C.BEAUTIFY_BY_HAND, S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, ADMIN, (L.ADMIN_UPDATE_VIDEO,), g.approved) for s in (S.BEAUTY_FACE_FAILED, S.MANUAL_STOP_BEAUTY_PREPROCESS)),
     T(S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, C.UPLOAD_BEAUTY_VIDEO, S.BEAUTY_VIDEO_FILE_UPLOADED, ADMIN, (L.ADMIN_UPDATE_VIDEO,)),
     *_ways(S.BEAUTY_VIDEO_FILE_UPLOADED, C.ADVANCE, SYSTEM, (L.SYSTEM_BEAUTY_PREPROCESS_SUCCESS,), _onward(LEARNING[1:], _TO_STORE)),
-    *(T(s, C.UPLOAD_ACTION_MARK, S.ACTION_MARK_UPLOADED, ADMIN, (L.ADMIN_UPLOAD_JSON_DATA,)) for s in (S.ACTION_MARK_SUCCESS, S.ACTION_MARK_FAILED, S.MANUAL_STOP_ACTION_MARK)),
+    *(T(s, C.UPLOAD_ACTION_MARK, S.ACTION_MARK_UPLOADED, ADMIN, (L.ADMIN_UPLOAD_JSON_DATA,), g.approved) for s in (S.ACTION_MARK_SUCCESS, S.ACTION_MARK_FAILED, S.MANUAL_STOP_ACTION_MARK)),
     *_ways(S.ACTION_MARK_UPLOADED, C.CONFIRM_ACTION_MARK, ADMIN, (L.CONFIRM_ACTION_MARK,), _onward(FINISHING[1:], _TO_PUBLISH)),
-    *(T(s, C.SKIP_TEST_VIDEO, S.WAIT_ASSET_SYNC, ADMIN, (L.SKIP_TEST_VIDEO_CHECK,), effect=E.PUBLISH) for s in (TEST_VIDEO.waiting, TEST_VIDEO.failed)),
+    *(T(s, C.SKIP_TEST_VIDEO, S.WAIT_ASSET_SYNC, ADMIN, (L.SKIP_TEST_VIDEO_CHECK,), g.approved, E.PUBLISH) for s in (TEST_VIDEO.waiting, TEST_VIDEO.failed)),
     # storing and publishing
     *_ways(S.WAIT_MAIN_FILE_UPLOAD, C.MODEL_STORED, SYSTEM, (), _onward(FINISHING, _TO_PUBLISH)),
     T(S.WAIT_MAIN_FILE_UPLOAD, C.FAIL, S.INFERENCE_DATA_PREPROCESS_FAILED, SYSTEM, (L.SYSTEM_INFERENCE_DATA_PREPROCESS_FAILED,)),
+    # without the stage that lends its word for failing, what is tried again is the storing itself
+    T(S.INFERENCE_DATA_PREPROCESS_FAILED, C.RETRY, S.WAIT_MAIN_FILE_UPLOAD, SYSTEM, (L.TIME_OUT_RETRY,), g.all_of(g.retry_scheduled, g.off(INFERENCE_PREPROCESS.name)), E.STORE_MODEL),
     T(S.WAIT_ASSET_SYNC, C.PUBLISH, S.WAIT_ADMIN_CONFIRM, SYSTEM, guard=g.on("admin_confirm")),
     T(S.WAIT_ASSET_SYNC, C.PUBLISH, S.WAIT_USER_CONFIRM, SYSTEM, guard=g.on("named_account")),
     T(S.WAIT_ASSET_SYNC, C.PUBLISH, S.JOB_SUCCESS, SYSTEM, (L.SYSTEM_JOB_SUCCESS,)),
@@ -213,11 +216,12 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     *(T(S.JOB_PENDING, C.RESUME, s, USER, guard=g.suspended_from(s)) for s in (S.WAIT_USER_CONFIRM, S.JOB_REJECT)),
     # again
     *(T(s, stage.redo, stage.waiting, ADMIN, (stage.redo_log,), g.ready_for(stage), E.DISPATCH) for stage in STAGES if stage is not VIDEO_ANALYZE for s in _REDOABLE),
-    T(S.VIDEO_ANALYZE_FAILED, C.REDO_VIDEO_ANALYZE, S.VIDEO_ANALYZE_PROCESSING, ADMIN, (L.VIDEO_ANALYZE_PROCESSING,), effect=E.DISPATCH),
+    # from the checks on: its owner may have put in another video since, which no check has seen
+    T(S.VIDEO_ANALYZE_FAILED, C.REDO_VIDEO_ANALYZE, S.AUTO_VERIFYING, ADMIN, (), g.files_complete, E.VERIFY),
     *(T(s, C.RESET, S.WAIT_TRAINING_DATA_PREPROCESS, ADMIN, (L.ADMIN_RESET,), g.all_of(g.approved, g.on("training_preprocess")), E.DISPATCH) for s in dict.fromkeys(_RESETTABLE)),
     *(T(s, C.RESET, S.TRAINING_DATA_PREPROCESS_SUCCESS, ADMIN, (L.ADMIN_RESET,), g.approved, E.DISPATCH) for s in dict.fromkeys(_RESETTABLE)),
-    T(S.JOB_SUCCESS, C.REPAIR, S.WAIT_TRAINING_DATA_PREPROCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.on("training_preprocess")), E.DISPATCH),
-    T(S.JOB_SUCCESS, C.REPAIR, S.TRAINING_DATA_PREPROCESS_SUCCESS, USER, (L.USER_REPAIR,), g.has_repairs_left, E.DISPATCH),
+    T(S.JOB_SUCCESS, C.REPAIR, S.WAIT_TRAINING_DATA_PREPROCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.approved, g.on("training_preprocess")), E.DISPATCH),
+    T(S.JOB_SUCCESS, C.REPAIR, S.TRAINING_DATA_PREPROCESS_SUCCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.approved), E.DISPATCH),
     # settings, ends, reminders
     *(T(s, C.SET_PRIORITY, None, ADMIN, (L.ADMIN_UPDATE_JOB_PRIORITY,)) for s in _OPEN),
     *(T(s, C.SET_RETRY_COUNT, None, ADMIN, (L.ADMIN_SET_FLEXUS_RETRY_COUNT,)) for s in (*_OPEN, S.JOB_SUCCESS)),

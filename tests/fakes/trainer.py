@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,6 +80,13 @@ class DirectoryStore:
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+class StuckStore:
+    """A store that never answers."""
+
+    def upload(self, path: Path, key: str, content_type: str) -> None:  # noqa: ARG002  (the port's signature)
+        threading.Event().wait()
 
 
 def a_spec(**changes: object) -> RunSpec:

@@ -86,7 +86,7 @@ def pid_of(path: Path) -> int:
 @pytest.mark.parametrize(
     ("code", "failure", "exit_code", "words"),
     [
-        ("import sys; print('{\"error\": \"too dark\"}'); sys.exit(65)", FailureClass.DATA, 65, "too dark"),
+        ('import sys; print(\'{"error": "too dark"}\'); sys.exit(65)', FailureClass.DATA, 65, "too dark"),
         ("import sys; sys.exit(75)", FailureClass.INFRASTRUCTURE, 75, "exit code 75"),
         ("import os; os.kill(os.getpid(), 9)", FailureClass.OUT_OF_MEMORY, -9, "killed by SIGKILL"),
         ("import sys; sys.exit(137)", FailureClass.OUT_OF_MEMORY, 137, "exit code 137"),
@@ -123,9 +123,7 @@ def test_cancelling_kills_what_ignores_term_and_everything_it_started(backend: L
     assert not processes.members(run.path)
 
 
-def test_the_command_gets_its_own_environment_and_no_secret(
-    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_gets_its_own_environment_and_no_secret(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_DATABASE_URL", "postgresql://secret")
     backend = LocalBackend(runs_dir, gpus=["3"], store={"root": "secret"}, environment={"HOUSE": "ours"})
     code = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -212,8 +210,25 @@ def test_a_submit_that_died_before_it_started_anything_is_done_again(backend: Lo
     ended(backend, python("pass"), RunState.SUCCEEDED)
 
 
+def test_a_submit_that_hangs_makes_the_backend_unavailable_for_its_key_only(
+    backend: LocalBackend, runs_dir: Path
+) -> None:
+    (runs_dir / KEY).mkdir(parents=True)
+    with rundir.holding(runs_dir / KEY / "submit.lock"), pytest.raises(TrainerUnavailable, match="cannot look for run"):
+        backend.find(KEY)
+    assert backend.find("other") is None
+
+
+def test_a_runner_that_cannot_even_start_is_gone_and_says_why(runs_dir: Path) -> None:
+    backend = LocalBackend(runs_dir, python="/no/such/python")
+    assert "/no/such/python" in reaches(backend, backend.submit(a_spec(), KEY), RunState.GONE).message
+    assert not (runs_dir / KEY / "spec.json").exists()
+
+
 def test_two_processes_submitting_one_key_start_one_run(runs_dir: Path) -> None:
-    code = "import pathlib; p = pathlib.Path('checkpoint/started'); p.open('a').write('x'); import time; time.sleep(600)"
+    code = (
+        "import pathlib; p = pathlib.Path('checkpoint/started'); p.open('a').write('x'); import time; time.sleep(600)"
+    )
     program = (
         "import sys, pathlib\n"
         "from orchestrator.adapters.trainers.local import LocalBackend\n"

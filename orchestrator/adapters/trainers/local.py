@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,7 +127,9 @@ class LocalBackend:
             with rundir.holding(run.submit_lock):  # a submit under way is waited for: milliseconds
                 return key if _was_started(run) else None
         except FileNotFoundError:
-            return None
+            return None  # housekeeping came between
+        except OSError as error:
+            raise TrainerUnavailable(f"cannot look for run {key}: {error.strerror}", key=key) from error
 
     def _known(self, handle: str) -> RunDir | None:
         try:
@@ -156,7 +159,7 @@ class LocalBackend:
         with rundir.holding(run.runner_lock) as lock:
             # From here on the lock is the runner's too, so there is no moment at which it runs and is not seen.
             runner = [self._python, "-m", "orchestrator.adapters.trainers.runner", str(run.path), str(lock)]
-            shell = subprocess.run(  # noqa: S603  (a fixed script; the arguments are not part of it)
+            shell = subprocess.run(
                 ["/bin/sh", "-c", _DETACH, "sh", str(run.runner_log), *runner],
                 cwd=run.path,
                 env=environment,
@@ -199,9 +202,22 @@ def _dead(run: RunDir, handle: str) -> RunStatus:
     # The kernel took the stage command with its runner, but not what the command started; and gone has to mean gone,
     # because the next attempt will write to the same checkpoint.
     processes.kill_members(run.path)
+    if run.runner.exists():  # otherwise somebody may be about to start it
+        run.spec.unlink(missing_ok=True)
+        shutil.rmtree(run.inputs, ignore_errors=True)
     if run.stop.exists() and (read_json(run.stop) or {}).get("reason") == Reason.CANCELLED:
         return RunStatus(handle, RunState.CANCELLED, message="cancelled", failure=FailureClass.CANCELLED)
-    return RunStatus(handle, RunState.GONE, message="the runner died without a word", failure=FailureClass.LOST)
+    return RunStatus(handle, RunState.GONE, message=_last_words(run), failure=FailureClass.LOST)
+
+
+def _last_words(run: RunDir) -> str:
+    """Why a runner may have died, for people; nothing that could be the signed part of a URL."""
+    try:
+        lines = run.runner_log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        lines = []
+    said = next((line.partition("?")[0][:200] for line in reversed(lines) if line.strip()), "killed?")
+    return f"the runner died: {said}"
 
 
 def _kill_if_stuck(run: RunDir) -> None:

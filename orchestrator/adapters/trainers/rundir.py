@@ -19,11 +19,13 @@ RUNS/checkpoints/  kept between the attempts of a stage
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,8 @@ from orchestrator.domain.errors import Invalid
 
 SLOTS: Final = "slots"
 CHECKPOINTS: Final = "checkpoints"
+_ASK_EVERY_S: Final = 0.005
+_PATIENCE_S: Final = 2.0  # the blocks that hold these locks take milliseconds
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@=-]{0,199}")
 
 
@@ -47,9 +51,7 @@ class RunDir:
     def of(cls, runs_dir: Path, key: str) -> RunDir:
         """The directory of a key. Raises Invalid for a key that cannot be the name of a directory."""
         if not _KEY.fullmatch(key) or key in {SLOTS, CHECKPOINTS}:
-            raise Invalid(
-                f"run key {key[:200]!r} cannot name a directory; 1 to 200 of A-Za-z0-9._:@=- can", key=key
-            )
+            raise Invalid(f"run key {key[:200]!r} cannot name a directory; 1 to 200 of A-Za-z0-9._:@=- can", key=key)
         return cls(runs_dir / key)
 
     @property
@@ -171,21 +173,24 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def take(path: Path, *, wait: bool) -> int | None:
-    """Hold the lock exclusively; gives its descriptor, None when it is taken and we do not wait.
+def take(path: Path, *, patience_s: float = 0) -> int | None:
+    """Hold the lock exclusively; gives its descriptor, None when it is taken and stays so for `patience_s`.
 
     A lock lives as long as any process has the descriptor: hand it on, or close it.
     """
+    deadline_s = time.monotonic() + patience_s
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(descriptor, path):
                 return descriptor
             os.close(descriptor)  # housekeeping removed the file while we came: it locks nothing any more
         except BlockingIOError:
             os.close(descriptor)
-            return None
+            if time.monotonic() >= deadline_s:
+                return None
+            time.sleep(_ASK_EVERY_S)
         except BaseException:
             os.close(descriptor)
             raise
@@ -200,9 +205,10 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def holding(path: Path) -> Iterator[int]:
-    """Hold the lock for a block of code; for short blocks, since it waits."""
-    descriptor = take(path, wait=True)
-    assert descriptor is not None  # noqa: S101  (a waiting take always holds)
+    """Hold the lock for a short block of code. Raises TimeoutError when its holder hangs."""
+    descriptor = take(path, patience_s=_PATIENCE_S)
+    if descriptor is None:
+        raise TimeoutError(errno.ETIMEDOUT, f"{path.name} is held for more than {_PATIENCE_S:g} s")
     try:
         yield descriptor
     finally:

@@ -37,7 +37,7 @@ class Taken:
         self.devices: tuple[str, ...] = ()
 
     def try_one(self, path: Path) -> bool:
-        descriptor = rundir.take(path, wait=False)
+        descriptor = rundir.take(path)
         if descriptor is not None:
             self._descriptors.append(descriptor)
         return descriptor is not None

@@ -19,7 +19,7 @@ from orchestrator.domain.retry import FailureClass
 from orchestrator.ports.trainer import RunState
 
 _LOOK_EVERY_S: Final = 0.1
-_MARGIN_S: Final = 5.0  # beyond the grace, before the runner gives up on itself
+_MARGIN_S: Final = 3.0  # beyond the grace, before the runner gives up on itself
 
 
 class Reason(StrEnum):

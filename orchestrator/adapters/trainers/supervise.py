@@ -59,7 +59,7 @@ def supervise(
     run: RunDir, command: Sequence[str], environment: Mapping[str, str], stop: Stop, heard: Callable[[Said], None]
 ) -> Ended:
     """Run the command to its end, whatever the reason of the end; nothing of its group is left afterwards."""
-    child = subprocess.Popen(  # noqa: S603  (the configured stage command, without a shell)
+    child = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), *command],
         cwd=run.path,
         env=dict(environment),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -36,7 +37,7 @@ def housekeeping(runs_dir: Path, older_than: timedelta, now: datetime, *, dry_ru
     ]
     if not dry_run:
         for run in old:
-            with rundir.holding(run.submit_lock):
+            with contextlib.suppress(FileNotFoundError), rundir.holding(run.submit_lock):
                 if not run.is_alive():
                     shutil.rmtree(run.path, ignore_errors=True)
         forgotten = [path for path in forgotten if _forget(path, rundir.checkpoint_lock(runs_dir, path))]
@@ -44,7 +45,7 @@ def housekeeping(runs_dir: Path, older_than: timedelta, now: datetime, *, dry_ru
 
 
 def _forget(checkpoint: Path, lock: Path) -> bool:
-    descriptor = rundir.take(lock, wait=False)
+    descriptor = rundir.take(lock)
     if descriptor is None:
         return False  # a try uses it
     try:

@@ -37,6 +37,7 @@ _PASSED_ON: Final = frozenset(
     {
         *("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE"),
+        "UNDERSTUDY_DATA_MARK",  # by it `understudy dev` finds, when it ends, what runs on its data directory
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )

@@ -1,0 +1,156 @@
+"""The one place where FFmpeg meets a stranger's video. Runs only in the confined child process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import av
+import av.error
+
+from orchestrator.adapters.media import hevc
+from orchestrator.adapters.media.findings import MIB
+from orchestrator.adapters.media.ranges import InputFile, Reader
+
+MAX_PIXELS: Final = 4096 * 2304
+MAX_PACKETS: Final = 300
+MAX_ERRORS: Final = 3
+MAX_SPOT_BYTES: Final = 24 * MIB
+VIDEO_CODECS: Final = (
+    "h264", "hevc", "vp8", "vp9", "libdav1d", "prores", "qtrle", "png", "mjpeg", "mpeg4",
+)  # fmt: skip
+SOUND_CODECS: Final = (
+    "aac", "opus", "vorbis", "mp3", "mp3float", "flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be",
+    "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw",
+)  # fmt: skip
+# Decoders of codecs in which one key frame stands alone, and a damaged one fails.
+SPOT_CODECS: Final = frozenset({"h264", "hevc", "vp8", "vp9", "libdav1d", "prores", "png", "mjpeg"})
+_WHITELISTS: Final = {
+    "mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska": "matroska,webm",
+    "wav": "wav",
+    "mp3": "mp3",
+    "ogg": "ogg",
+    "flac": "flac",
+}
+BLOCK_ADDITIONS: Final = "matroska_block_additional"
+
+
+class NestedOpen(Exception):
+    """The file asked for another file."""
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
+    raise NestedOpen
+
+
+def open_input(reader: Reader, demuxer: str, *, fragmented: bool = False) -> av.container.InputContainer:
+    """The file under one forced demuxer, unable to open anything else. Raises FFmpegError."""
+    options = {"threads": "1", "max_pixels": str(MAX_PIXELS)}
+    if fragmented:
+        options["fflags"] = "+ignidx"  # without it FFmpeg reads every fragment
+    container = {
+        "format_whitelist": _WHITELISTS[demuxer],
+        "protocol_whitelist": "none",
+        "codec_whitelist": ",".join(VIDEO_CODECS + SOUND_CODECS),
+        "max_streams": "64",
+        "probesize": "2000000",
+        "analyzeduration": "2000000",
+    }
+    if demuxer == "mov":
+        container |= {"enable_drefs": "0", "use_absolute_path": "0"}
+    return av.open(
+        InputFile(reader),
+        mode="r",
+        format=demuxer,
+        io_open=_refuse,
+        metadata_errors="replace",  # the default raises on a title that is no UTF-8
+        buffer_size=65536,
+        options=options,
+        container_options=container,
+    )
+
+
+@dataclass(slots=True)
+class Picture:
+    """The first picture of a stream, and the packet of its first key frame."""
+
+    frame: av.VideoFrame | None = None
+    key: bytes = b""
+    block_additions: bool = False
+    extradata: bytes = b""
+    rewritten: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return (self.frame.width, self.frame.height) if self.frame is not None else (0, 0)
+
+
+def limited(context: av.VideoCodecContext) -> av.VideoCodecContext:
+    context.thread_count = 1
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    return context
+
+
+def first_picture(container: av.container.InputContainer, stream: av.VideoStream) -> Picture:
+    """Decode until the first whole picture; `frame` is None when none comes."""
+    context = limited(stream.codec_context)
+    out = Picture(extradata=bytes(context.extradata or b""))
+    errors = count = 0
+    packets = container.demux(stream)
+    while count < MAX_PACKETS and errors < MAX_ERRORS:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError, NestedOpen):
+            break
+        count += 1
+        if packet.is_keyframe and not out.key and packet.size:
+            out.key = bytes(packet)
+            out.block_additions = packet.has_sidedata(BLOCK_ADDITIONS)
+        try:
+            out.frame = _whole(packet.decode())
+        except av.error.FFmpegError:
+            errors += 1
+        if out.frame is not None:
+            return out
+    if out.key and context.name == "hevc" and hevc.layered(out.extradata, out.key):
+        out.rewritten = True
+        out.frame = decode_alone(stream, out, out.key)
+    return out
+
+
+def _whole(frames: list[object]) -> av.VideoFrame | None:
+    return next((f for f in frames if isinstance(f, av.VideoFrame) and not f.is_corrupt), None)
+
+
+def decode_alone(stream: av.VideoStream, picture: Picture, data: bytes) -> av.VideoFrame | None:
+    """One key frame in a decoder of its own, None when it does not decode."""
+    extradata = picture.extradata
+    if picture.rewritten:
+        extradata, data = hevc.base_layer_only(extradata, data)
+    context = limited(av.VideoCodecContext.create(stream.codec_context.name, "r"))
+    if extradata:
+        context.extradata = extradata
+    context.codec_tag = stream.codec_context.codec_tag
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if stream.codec_context.name == "prores" and width and height:
+        context.width, context.height = width, height
+    frames: list[object] = []
+    try:
+        frames += context.decode(av.Packet(data))
+        frames += context.decode(None)
+    except av.error.FFmpegError:
+        pass
+    return _whole(frames)
+
+
+def has_alpha(stream: av.VideoStream, picture: Picture, *, alpha_mode: int, matroska: bool) -> bool:
+    """Whether the coded stream carries alpha: a rule per codec, since the pixel format tells it only for some."""
+    name = stream.codec_context.name
+    if name in {"vp8", "vp9"}:
+        return matroska and alpha_mode == 1 and picture.block_additions
+    if name == "hevc":
+        return hevc.has_alpha(picture.extradata, picture.key)
+    if name in {"h264", "libdav1d", "mpeg4", "mjpeg"} or picture.frame is None:
+        return False
+    return any(component.is_alpha for component in picture.frame.format.components)

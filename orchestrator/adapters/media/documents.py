@@ -1,0 +1,84 @@
+"""Looks at a letter: a PDF without anything that acts, or a picture of one. Nothing is ever rendered."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Final
+
+from orchestrator.adapters.media.findings import MIB, Report, Unusable, finding
+from orchestrator.adapters.media.images import probe_image
+from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.sniff import HEAD_BYTES, guess, sniff
+
+MAX_PDF_BYTES: Final = 48 * MIB
+MAX_INFLATED_BYTES: Final = 48 * MIB
+_TAIL_BYTES: Final = 4096
+_NAME_END: Final = rb"(?=[\s()<>\[\]{}/%]|$)"
+_ACTIVE: Final = re.compile(rb"/(JavaScript|JS|OpenAction|Launch|EmbeddedFiles?)" + _NAME_END)
+_ESCAPED: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
+_ENCRYPTED: Final = re.compile(rb"/Encrypt" + _NAME_END)
+_STREAM: Final = re.compile(rb"/ObjStm\b(.{0,2000}?)stream\r?\n", re.DOTALL)
+_TEXT: Final = frozenset(b"\t\n\f\r") | frozenset(range(32, 127))
+_AROUND: Final = 6
+
+
+def probe_document(reader: Reader, report: Report) -> None:
+    """Format of a letter. Raises Unusable."""
+    head = reader.read_at(0, HEAD_BYTES)
+    found = sniff(head)
+    if found != "pdf":
+        try:
+            probe_image(reader, report)
+        except Unusable as exc:
+            if exc.reason.code != "image_unrecognized":
+                raise
+            what = guess(head) if found is None else found.upper()
+            message = f"This is neither a PDF nor a picture (it begins like {what})."
+            raise Unusable(finding("document_unrecognized", "container", message, measured=what)) from exc
+        return
+    report.facts["container"] = "pdf"
+    if reader.size_bytes > MAX_PDF_BYTES:
+        message = f"The document has {reader.size_bytes} bytes; up to {MAX_PDF_BYTES} can be checked."
+        raise Unusable(
+            finding("document_corrupt", "size_bytes", message, measured=reader.size_bytes, allowed=MAX_PDF_BYTES)
+        )
+    data = b"".join(reader.read_at(at, 4 * MIB) for at in range(0, reader.size_bytes, 4 * MIB))
+    if b"%%EOF" not in data[-_TAIL_BYTES:] or b"startxref" not in data:
+        raise Unusable(finding("document_corrupt", "container", "The PDF is incomplete. Upload it again."))
+    if _ENCRYPTED.search(data):
+        words = "The PDF is protected by a password; upload it without."
+        raise Unusable(finding("document_corrupt", "container", words, measured="/Encrypt"))
+    for part in (data, *_object_streams(data)):
+        if (name := _active(part)) is not None:
+            message = f"The PDF contains active content (/{name}); export it as a plain document."
+            report.problem(finding("document_active_content", "container", message, measured=f"/{name}"))
+            return
+
+
+def _active(data: bytes) -> str | None:
+    """The first name of something that acts. Names may be written with escapes (/J#53)."""
+    plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), data)
+    for found in _ACTIVE.finditer(plain):
+        name = found[1]
+        around = plain[max(0, found.start() - _AROUND) : found.end() + _AROUND]
+        if len(name) > 2 or _TEXT.issuperset(around):  # noqa: PLR2004 - "JS" turns up in compressed data by chance
+            return name.decode("ascii")
+    return None
+
+
+def _object_streams(data: bytes) -> list[bytes]:
+    """Compressed objects, inflated: names hide there as well."""
+    out: list[bytes] = []
+    left = MAX_INFLATED_BYTES
+    for found in _STREAM.finditer(data):
+        try:
+            raw = zlib.decompressobj().decompress(data[found.end() :], max_length=left)
+        except zlib.error:
+            continue
+        left -= len(raw)
+        if left <= 0:
+            message = f"The document unpacks to more than {MAX_INFLATED_BYTES} bytes."
+            raise Unusable(finding("document_corrupt", "container", message, allowed=MAX_INFLATED_BYTES))
+        out.append(raw)
+    return out

@@ -1,0 +1,250 @@
+"""Blocks of a Matroska or WebM track: its length, and where its key frames lie. No index is asked for."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from statistics import median_low
+from typing import Final
+
+from orchestrator.adapters.media.ebml import CLUSTER, CRC, LEVEL_ONE, SEGMENT, VOID, Segment, Track
+from orchestrator.adapters.media.ebml_elements import UNKNOWN, Element, read_header, read_size
+from orchestrator.adapters.media.findings import MIB, over_limit
+from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.timing import Spot, Timing
+
+WALK_ALL_BYTES: Final = 8 * MIB
+TAIL_WINDOWS: Final = (MIB, 4 * MIB, 16 * MIB, 40 * MIB)
+MIDDLE_WINDOW: Final = MIB
+MAX_BLOCKS: Final = 2_000_000
+MAX_SPOT_BYTES: Final = 24 * MIB
+_TIMESTAMP: Final = 0xE7
+_SIMPLE_BLOCK: Final = 0xA3
+_GROUP: Final = 0xA0
+_BLOCK: Final = 0xA1
+_DURATION: Final = 0x9B
+_REFERENCE: Final = 0xFB
+_LACING: Final = 0x06
+_KEY: Final = 0x80
+_MAGIC: Final = b"\x1f\x43\xb6\x75"
+
+
+@dataclass(slots=True)
+class Blocks:
+    """Blocks of the chosen track found in one stretch of the file; times in segment units."""
+
+    times: list[int] = field(default_factory=list)
+    durations: dict[int, int] = field(default_factory=dict)
+    keys: list[tuple[int, int, int]] = field(default_factory=list)  # time, offset, size
+    complete: bool = False
+
+
+def measure(reader: Reader, segment: Segment, track: Track) -> Timing:
+    """Last block minus first block plus one frame."""
+    unit = segment.scale_ns / 1e9
+    out = Timing(frames=0)
+    if segment.first_cluster is None:
+        return out
+    stretch = segment.end - segment.first_cluster
+    if stretch <= WALK_ALL_BYTES:
+        raw = reader.read_at(segment.first_cluster, stretch)
+        blocks = _parse(raw, segment.first_cluster, track, known_end=False)
+        if not blocks.times:
+            return out
+        head = tail = blocks
+        out.frames = len(blocks.times)
+        keys = blocks.keys
+    else:
+        head = _head(reader, segment, track)
+        tail = _tail(reader, segment, track)
+        if not head.times or not tail.times:
+            return out
+        out.frames = None
+        keys = [*_middle(reader, segment, track), *tail.keys]
+    _lengths(out, head, tail, track, unit)
+    if segment.duration is not None:
+        start = min(head.times) * unit
+        out.header_s = max(0.0, segment.duration * unit - start)
+    out.spots = _spots(keys, unit, (min(head.times) + max(tail.times)) // 2)
+    return out
+
+
+def _lengths(out: Timing, head: Blocks, tail: Blocks, track: Track, unit: float) -> None:
+    first, last = min(head.times), max(tail.times)
+    times = sorted(set(tail.times))
+    steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    if not steps:
+        times = sorted(set(head.times))
+        steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    step = median_low(steps) * unit if steps else 0.0
+    if last in tail.durations:
+        frame = tail.durations[last] * unit
+    elif track.step_ns:
+        frame = track.step_ns / 1e9
+    else:
+        frame = step
+    out.length_s = (last - first) * unit + frame
+    out.gap_s = max([step * unit for step in steps], default=0.0)
+    if head is not tail:
+        lead = sorted(set(head.times))
+        out.gap_s = max([out.gap_s, *((b - a) * unit for a, b in zip(lead, lead[1:], strict=False))])
+    out.gap_s = max(out.gap_s, frame)
+    out.start_s = first * unit
+    if steps:
+        out.steady = max(steps) - min(steps) <= max(2, 0.002 / unit)
+
+
+def _spots(keys: list[tuple[int, int, int]], unit: float, middle: int) -> list[Spot]:
+    keys = sorted(key for key in keys if 0 < key[2] <= MAX_SPOT_BYTES)
+    if not keys:
+        return []
+    half = [key for key in keys if key[0] <= middle] or keys[:1]
+    chosen = dict.fromkeys((half[-1], keys[-1]))
+    return [Spot(offset, size, time * unit) for time, offset, size in chosen]
+
+
+def _head(reader: Reader, segment: Segment, track: Track) -> Blocks:
+    """The first blocks: enough for the first moment even where pictures are reordered."""
+    start = segment.first_cluster or 0
+    for window in (MIB // 4, 2 * MIB, 16 * MIB):
+        raw = reader.read_at(start, min(window, segment.end - start))
+        blocks = _parse(raw, start, track, known_end=False)
+        if blocks.times:
+            return blocks
+    return Blocks()
+
+
+def _tail(reader: Reader, segment: Segment, track: Track) -> Blocks:
+    """The blocks of the last clusters."""
+    floor = segment.first_cluster or 0
+    for window in TAIL_WINDOWS:
+        start = max(floor, segment.end - window)
+        raw = reader.read_at(start, segment.end - start)
+        at = len(raw)
+        best = Blocks()
+        while (at := raw.rfind(_MAGIC, 0, at)) >= 0:
+            if not _is_cluster(raw, at):
+                continue
+            blocks = _parse(raw[at:], start + at, track, known_end=True)
+            if blocks.complete and blocks.times:
+                best = blocks
+                if blocks.keys and len(blocks.times) > 1:
+                    return blocks
+            elif best.times:
+                break
+        if best.times:
+            return best
+        if start == floor:
+            break
+    return Blocks()
+
+
+def _middle(reader: Reader, segment: Segment, track: Track) -> list[tuple[int, int, int]]:
+    """Key frames in the clusters before the middle of the file."""
+    floor = segment.first_cluster or 0
+    middle = (floor + segment.end) // 2
+    for window in (MIDDLE_WINDOW, 4 * MIDDLE_WINDOW):
+        start = max(floor, middle - window)
+        raw = reader.read_at(start, middle - start)
+        at = -1
+        found: list[tuple[int, int, int]] = []
+        while (at := raw.find(_MAGIC, at + 1)) >= 0:
+            if _is_cluster(raw, at):
+                found = _parse(raw[at:], start + at, track, known_end=False).keys
+                break
+        found = [key for key in found if key[1] + key[2] <= segment.end]
+        if found:
+            return found[-1:]
+    return []
+
+
+def _is_cluster(raw: bytes, at: int) -> bool:
+    element = read_header(raw, at)
+    if element is None:
+        return False
+    inner = read_header(raw, element.start)
+    return inner is not None and inner.id in {_TIMESTAMP, CRC, VOID}
+
+
+def _parse(raw: bytes, base: int, track: Track, *, known_end: bool) -> Blocks:
+    """Blocks from a cluster's beginning on, level 1 and cluster children alike (sizes may be unknown).
+
+    Args:
+        known_end: `raw` ends where the segment ends, so that running past it means a false start or a cut.
+    """
+    out = Blocks()
+    at, cluster_time, in_cluster = 0, 0, False
+    while at < len(raw):
+        element = read_header(raw, at)
+        if element is None:
+            break
+        if element.id in {CLUSTER, SEGMENT}:
+            in_cluster, cluster_time = True, 0
+            at = element.start
+            continue
+        if element.end == UNKNOWN:
+            break
+        if element.end > len(raw):
+            out.complete = known_end and in_cluster and element.id in {_SIMPLE_BLOCK, _GROUP}
+            _peek(raw, base, element, cluster_time, track, out, known_end=known_end)
+            return out
+        if element.id == _TIMESTAMP:
+            cluster_time = int.from_bytes(raw[element.start : min(element.end, element.start + 8)], "big")
+        elif element.id == _SIMPLE_BLOCK:
+            _block(raw, base, element, cluster_time, track, out, key=None)
+        elif element.id == _GROUP:
+            _group(raw, base, element, cluster_time, track, out)
+        elif element.id in LEVEL_ONE and element.id not in {VOID, CRC}:
+            in_cluster = False
+        at = element.end
+        if len(out.times) > MAX_BLOCKS:
+            raise over_limit("blocks", len(out.times), MAX_BLOCKS)
+    out.complete = at >= len(raw)
+    return out
+
+
+def _peek(
+    raw: bytes, base: int, element: Element, cluster_time: int, track: Track, out: Blocks, *, known_end: bool
+) -> None:
+    """A block that begins in the window and ends behind it still tells where a key frame is."""
+    if not known_end and element.id == _SIMPLE_BLOCK:
+        _block(raw, base, element, cluster_time, track, out, key=None)
+
+
+def _block(
+    raw: bytes, base: int, element: Element, cluster_time: int, track: Track, out: Blocks, *, key: bool | None
+) -> int | None:
+    """Take one Block or SimpleBlock; gives its time when it is the track's."""
+    number = read_size(raw, element.start)
+    if number is None or number[0] != track.number:
+        return None
+    at = element.start + number[1]
+    if at + 3 > min(len(raw), element.end):
+        return None
+    relative, flags = struct.unpack_from(">hB", raw, at)
+    time = cluster_time + relative
+    out.times.append(time)
+    is_key = bool(flags & _KEY) if key is None else key
+    if is_key and not flags & _LACING:
+        out.keys.append((time, base + at + 3, element.end - at - 3))
+    return time
+
+
+def _group(raw: bytes, base: int, group: Element, cluster_time: int, track: Track, out: Blocks) -> None:
+    at, block, duration, key = group.start, None, None, True
+    while at < group.end:
+        element = read_header(raw, at)
+        if element is None or element.end == UNKNOWN or element.end > group.end:
+            return
+        if element.id == _BLOCK:
+            block = element
+        elif element.id == _DURATION:
+            duration = int.from_bytes(raw[element.start : min(element.end, element.start + 8)], "big")
+        elif element.id == _REFERENCE:
+            key = False
+        at = element.end
+    if block is None:
+        return
+    time = _block(raw, base, block, cluster_time, track, out, key=key)
+    if time is not None and duration is not None:
+        out.durations[time] = duration

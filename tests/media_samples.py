@@ -1,0 +1,90 @@
+"""The sample uploads and their ground truth, built once for a test run by `tests/media/make_samples.py`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from orchestrator.domain.media import MediaRules
+
+MEDIA = Path(__file__).parent / "media"
+
+IMS = MediaRules(
+    name="IMS",
+    containers=("mp4", "mov", "webm"),
+    sizes=((1920, 1080), (1080, 1920)),
+    min_duration_s=300,
+    max_duration_s=900,
+)
+METASTUDIO = MediaRules(
+    name="MetaStudio",
+    containers=("mp4",),
+    sizes=((1920, 1080), (1080, 1920), (3840, 2160), (2160, 3840)),
+    min_duration_s=180,
+    max_duration_s=600,
+)
+ASSET = MediaRules(name="asset", square=True, min_duration_s=1, max_duration_s=300)
+RULES = {
+    "ims_opaque": replace(IMS, alpha=False),
+    "ims_transparent": replace(IMS, alpha=True),
+    "metastudio": METASTUDIO,
+    "asset": ASSET,
+}
+
+
+@cache
+def generator() -> ModuleType:
+    """The sample generator as a module: its encoders and muxers build the tests' own odd files too."""
+    spec = importlib.util.spec_from_file_location("make_samples", MEDIA / "make_samples.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.av.logging.set_level(None)
+    module.cases()
+    return module
+
+
+@cache
+def truth() -> list[dict]:
+    return json.loads((MEDIA / "samples.json").read_text())["cases"]
+
+
+@cache
+def sample(name: str) -> bytes:
+    """The bytes of one sample."""
+    return generator().CASES[name]["build"]()
+
+
+@cache
+def folder() -> Path:
+    """All samples on disk, for tests that need files. Lives until the process ends."""
+    keep = tempfile.TemporaryDirectory(prefix="understudy-samples-")
+    _KEPT.append(keep)
+    for case in truth():
+        (Path(keep.name) / case["name"]).write_bytes(sample(case["name"]))
+    return Path(keep.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+class Bytes:
+    """A source of bytes in memory that remembers what was asked of it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.ranges: list[tuple[int, int]] = []
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    def read_range(self, start: int, length: int) -> bytes:
+        self.ranges.append((start, length))
+        return self.data[start : start + length]

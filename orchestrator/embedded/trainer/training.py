@@ -20,8 +20,8 @@ _CHECKPOINT: Final = "basis.npz"
 
 def run(workspace: Workspace) -> None:
     frames = frames_of(workspace)
-    epochs = int(workspace.number("epochs", 20, 1, 100_000))
-    learner = Learner(frames, int(workspace.number("components", 12, 1, 256)))
+    epochs = int(workspace.number("epochs", 30, 1, 100_000))
+    learner = Learner(frames, int(workspace.number("components", 16, 1, 256)))
     fingerprint = np.frombuffer(hashlib.sha256(frames.tobytes()).digest(), np.uint8)
     done, explained = _resume(workspace, learner, fingerprint)
     if done:

@@ -107,7 +107,7 @@ def test_a_resumed_training_gives_the_model_of_an_unbroken_one(run_dir: Path) ->
     assert trainer.main(["training"]) == 0
     (run_dir / "run.json").write_text('{"parameters": {"epochs": 9}}')
     assert trainer.main(["training"]) == 0
-    unbroken = Learner(frames, components=12)
+    unbroken = Learner(frames, components=16)
     for _ in range(9):
         unbroken.epoch()
     with np.load(run_dir / "outputs/model.npz") as file:
@@ -120,7 +120,7 @@ def test_a_checkpoint_of_other_frames_is_not_used(run_dir: Path, capsys: pytest.
     given_frames(run_dir, moving_frames(41))
     said(capsys)
     assert trainer.main(["training"]) == 0
-    assert said(capsys)[0]["message"] == "epoch 1 of 20"
+    assert said(capsys)[0]["message"] == "epoch 1 of 30"
 
 
 def test_a_model_that_does_not_give_the_frames_back_is_refused(

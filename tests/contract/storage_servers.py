@@ -102,7 +102,7 @@ def swift_programs() -> Path:
     if not done.exists():
         try:
             venv.create(home, with_pip=True, clear=True)
-            subprocess.run(  # noqa: S603 - our own argv
+            subprocess.run(
                 [programs / "python", "-m", "pip", "install", "--quiet", SWIFT],
                 check=True,
                 capture_output=True,
@@ -119,7 +119,7 @@ class SwiftServer(Server):
 
     name = "swift"
     access_key = "test:tester"
-    secret_key = "testing"  # noqa: S105 - of a server that lives as long as the test
+    secret_key = "testing"
 
     def __init__(self, programs: Path) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class SwiftServer(Server):
         builder = f"{name}.builder"
         device = f"--region 1 --zone 1 --ip 127.0.0.1 --port {self._ports[name]} --device sda --weight 1"
         for words in (["create", "4", "1", "1"], ["add", *device.split()], ["rebalance"]):
-            subprocess.run(  # noqa: S603 - our own argv
+            subprocess.run(
                 [self._programs / "swift-ring-builder", builder, *words],
                 cwd=self.dir,
                 env=self.env(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
+from weakref import WeakSet
 
 import boto3
 from botocore.config import Config
@@ -47,8 +48,7 @@ class Clients:
         self._options = options
         self._lock = threading.Lock()
         self._made: tuple[int, ClientSet] | None = None
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+        _ALL.add(self)
 
     @property
     def calls(self) -> S3Client:
@@ -94,9 +94,22 @@ class Clients:
                 self._made = (os.getpid(), _make(self._options))
             return self._made[1]
 
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # the parent may have held it in another thread, which the child does not have
+    def forget(self) -> None:
+        """Start anew in a forked child: its parent's connections are not its own, nor is a lock that was held there."""
+        self._lock = threading.Lock()
         self._made = None
+
+
+_ALL: Final[WeakSet[Clients]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for clients in list(_ALL):
+        clients.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def client(

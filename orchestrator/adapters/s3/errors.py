@@ -14,7 +14,8 @@ from orchestrator.domain.errors import StorageUnavailable, UnderstudyError, Uplo
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing, UploadGone
 
 MISSING: Final = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound", "404"})
-CHANGED: Final = frozenset({"PreconditionFailed", "412"})
+# BrokenMPU: Swift's word for a finished object of which a part was replaced by a late PUT.
+CHANGED: Final = frozenset({"PreconditionFailed", "412", "BrokenMPU"})
 BAD_PARTS: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 PAST_THE_END: Final = frozenset({"InvalidRange", "416"})
 UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "501", "405"})
@@ -32,7 +33,7 @@ TRANSPORT_ERRORS: Final = (BotoCoreError, Boto3Error, HTTPError)
 
 @contextmanager
 def translated(asked: str, key: str) -> Iterator[None]:
-    """Turn errors of the client library into ours.
+    """Turn errors of the client library into ours, and answers without the fields we need.
 
     Args:
         asked: what we wanted of the store, for the message: "the parts of an upload".
@@ -42,6 +43,8 @@ def translated(asked: str, key: str) -> Iterator[None]:
         yield
     except ClientError as exc:
         raise of_answer(exc, asked, key) from exc
+    except KeyError as exc:
+        raise StorageUnavailable(f"object store: {asked} of {key!r}: the answer has no {exc}", key=key) from exc
     except TRANSPORT_ERRORS as exc:
         # The name of the error tells enough; its text may carry a signed URL.
         raise StorageUnavailable(

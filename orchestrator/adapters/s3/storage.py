@@ -140,14 +140,15 @@ class S3Storage:
                 if status_of(exc) == 404:  # noqa: PLR2004 - Not Found; HEAD carries no other word for it
                     return None
                 raise
-        return ObjectInfo(
-            key=key,
-            etag=found["ETag"].strip('"'),
-            size_bytes=found["ContentLength"],
-            version_id=found.get("VersionId"),
-            content_type=found.get("ContentType", ""),
-            modified_at=found["LastModified"].astimezone(UTC),
-        )
+            modified_at = found.get("LastModified")
+            return ObjectInfo(
+                key=key,
+                etag=found["ETag"].strip('"'),
+                size_bytes=found["ContentLength"],
+                version_id=found.get("VersionId"),
+                content_type=found.get("ContentType", ""),
+                modified_at=None if modified_at is None else modified_at.astimezone(UTC),
+            )
 
     def copy(self, source: ObjectInfo, target_key: str) -> ObjectInfo:
         if source.size_bytes <= self.options.copy_part_limit_bytes:

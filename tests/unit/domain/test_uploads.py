@@ -53,7 +53,7 @@ def test_a_plan_by_size_covers_the_file_exactly(total):
     assert found.sizes is not None
     assert list(found.sizes) == list(found.numbers)
     assert sum(found.sizes.values()) == total
-    assert all(MIN_PART_BYTES <= size for size in list(found.sizes.values())[:-1])
+    assert all(size >= MIN_PART_BYTES for size in list(found.sizes.values())[:-1])
     assert found.sizes[found.count] > 0
 
 

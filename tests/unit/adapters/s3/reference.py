@@ -23,6 +23,6 @@ def clock_at(now: datetime) -> Iterator[None]:
         yield
 
 
-def url_of(client: Any, operation: str, now: datetime, expires_s: int, **params: object) -> str:  # noqa: ANN401 - a client
+def url_of(client: Any, operation: str, now: datetime, expires_s: int, **params: object) -> str:
     with clock_at(now):
         return str(client.generate_presigned_url(operation, Params=params, ExpiresIn=expires_s))

@@ -1,0 +1,34 @@
+"""All use cases of one process, as the dialects, the workers and the command line see them."""
+
+from __future__ import annotations
+
+from orchestrator.app.assets import Assets
+from orchestrator.app.context import Context
+from orchestrator.app.dispatch import Dispatcher
+from orchestrator.app.engine import Engine
+from orchestrator.app.jobs import Jobs
+from orchestrator.app.keys import Keys
+from orchestrator.app.publish import Publishing
+from orchestrator.app.review import Review
+from orchestrator.app.runs import Runs
+from orchestrator.app.sealing import Sealing
+from orchestrator.app.sweeps import Sweeper
+from orchestrator.app.uploads import Uploads
+from orchestrator.app.verify import Verification
+
+
+class App:
+    """Build one per process, after a fork."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.jobs = Jobs(context)
+        self.sealing = Sealing(context, self.jobs)
+        self.uploads = Uploads(context, self.jobs, self.sealing)
+        self.review = Review(context, self.jobs)
+        self.assets = Assets(context)
+        self.keys = Keys(context)
+        self.runs = Runs(context)
+        self.dispatcher = Dispatcher(context, self.runs)
+        self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
+        self.sweeper = Sweeper(self)

@@ -1,0 +1,295 @@
+"""What people and public APIs ask of jobs. One method, one transaction; the table decides, the caller's role is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from orchestrator.app.context import Context, new_id
+from orchestrator.app.moves import Ask, plan, wake
+from orchestrator.domain import machine
+from orchestrator.domain.actors import Actor, Caller, Role
+from orchestrator.domain.commands import Command
+from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob
+from orchestrator.domain.guards import Given
+from orchestrator.domain.model import Change, FileState, Job, JobId, JobSheet, Move
+from orchestrator.domain.stages import STAGE_BY_NAME
+from orchestrator.domain.states import JobState
+from orchestrator.domain.transitions import SETTINGS
+from orchestrator.domain.views import MAX_PAGE, JobDetail, JobQuery, JobSummary
+from orchestrator.ports.store import Tx
+
+# A few rereads settle any honest race; more means somebody moves this job in a loop.
+MAX_REREADS: Final = 4
+PRIORITIES: Final = range(-100, 101)
+MAX_RETRIES: Final = 10  # MetaStudio's bound of flexus_retry_count
+_CREATED = machine.ROWS[None, Command.CREATE, Actor.USER][0]
+_REVIEWING: Final = frozenset({Command.APPROVE, Command.REJECT})
+
+
+def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
+    """As whom the caller may ask `command`.
+
+    Raises:
+        NotFound: the job is of a project the caller may not see.
+        Forbidden: the caller's role is not enough.
+    """
+    if not caller.may_see(job.project_id):
+        raise NotFound(f"there is no job {job.id}", job_id=job.id)
+    if any((state, command, Actor.USER) in machine.ROWS for state in JobState):
+        if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+            raise Forbidden(f"{command} is for the owner of the job", command=command.value)
+        return Actor.USER
+    needed = Role.REVIEWER if command in _REVIEWING else Role.ADMIN
+    order = list(Role)
+    if order.index(caller.role) < order.index(needed):
+        raise Forbidden(f"{command} needs the role {needed}, this key has {caller.role}", command=command.value)
+    return Actor.ADMIN
+
+
+class Jobs:
+    """Use cases on jobs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    # making
+
+    def create(
+        self, caller: Caller, profile: str, name: str, *, switches: frozenset[str] = frozenset(), priority: int = 0,
+        repairs: int | None = None, sheet: Mapping[str, object] | None = None,
+    ) -> Job:  # fmt: skip
+        """A draft.
+
+        Args:
+            switches: added to the profile's own (named_account, flexus ...).
+            repairs: owner-asked retrainings; None: the profile's number.
+            sheet: further fields of JobSheet.
+
+        Raises:
+            Invalid: unknown profile or switch, a name or priority outside its limits.
+        """
+        kind = self._context.profile(profile)
+        if not 1 <= len(name) <= kind.name_limit:
+            raise Invalid(f"the name has {len(name)} characters; {profile} takes 1 to {kind.name_limit}", field="name")
+        _check_priority(priority)
+        at = self._context.clock()
+        due, due_at = machine.schedule(_CREATED, at, kind.deadlines.get(_CREATED.leads_to))
+        job = Job(
+            JobId(new_id(at)), caller.project_id, profile, _CREATED.leads_to, 0, priority, due, due_at, None, None, 0,
+            kind.all_switches | switches, 0, 0, 0, None, None, approved=False,
+            repairs_left=kind.repairs if repairs is None else repairs,
+            suspended_from=None, run_id=None, asset_id=None, pool=None,
+        )  # fmt: skip
+        change = Change(
+            Command.CREATE, Actor.USER, caller.name, None, _CREATED.leads_to, _CREATED.logs, 0, at
+        )
+        written = JobSheet(name=name, owner=caller.name, app_user_id=caller.app_user_id, **dict(sheet or {}))  # type: ignore[arg-type]  # checked by the dialect's model
+        with self._context.store.begin() as tx:
+            tx.jobs.add(job, written, change)
+        return job
+
+    # asking
+
+    def ask(
+        self, caller: Caller, job_id: str, command: Command, *, comment: str = "", description: str = "",
+        details: dict[str, object] | None = None, sheet: Mapping[str, object] | None = None,
+        assign: Mapping[str, object] | None = None,
+    ) -> Job:  # fmt: skip
+        """Ask `command`; state, log and what is due next are written together or not at all.
+
+        Raises:
+            NotFound, Forbidden, CommandNotAllowed, GuardRefused.
+        """
+
+        def work(tx: Tx) -> Move:
+            job = tx.jobs.get(job_id)
+            actor = actor_of(caller, job, command)
+            completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
+            ask = Ask(
+                command, actor, caller.name, Given(comment=comment, completed=completed),
+                description=description or comment, details=details, assign=assign,
+                message=_message_after(command, comment),
+            )  # fmt: skip
+            move = plan(self._context.profile_of(job), job, ask, self._context.clock())
+            tx.jobs.move(move, **dict(sheet or {}))
+            return move
+
+        return self.transact(work).after
+
+    def transact(self, work: Callable[[Tx], Move]) -> Move:
+        """Run `work` in a transaction; whoever comes second looks again. Wakes whom the move concerns."""
+        for reread in range(MAX_REREADS + 1):
+            try:
+                with self._context.store.begin() as tx:
+                    move = work(tx)
+                    tx.after_commit(lambda move=move: wake(self._context, [move], self._context.clock()))  # type: ignore[misc]  # bound now
+                    return move
+            except StaleJob:
+                if reread == MAX_REREADS:
+                    raise
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def edit(self, caller: Caller, job_id: str, command: Command = Command.EDIT, **sheet: object) -> Job:
+        """Change name, description and free fields, where the table lets the owner. Unknown fields are a TypeError."""
+        JobSheet(**({"name": ""} | sheet))  # type: ignore[arg-type]  # refuses unknown fields
+        name = sheet.get("name")
+        if name is not None:
+            with self._context.store.read() as tx:
+                kind = self._context.profile_of(tx.jobs.get(job_id, _scope(caller)))
+            if not 1 <= len(str(name)) <= kind.name_limit:
+                raise Invalid(f"the name has {len(str(name))} characters; 1 to {kind.name_limit} are allowed", field="name")
+        return self.ask(caller, job_id, command, details={"fields": sorted(sheet)}, sheet=sheet)
+
+    def delete(self, caller: Caller, job_id: str) -> None:
+        """Take the job away with its files and its model; objects follow by the retention sweep."""
+
+        def work(tx: Tx) -> Move:
+            job = tx.jobs.get(job_id)
+            at = self._context.clock()
+            ask = Ask(Command.DELETE, actor_of(caller, job, Command.DELETE), caller.name)
+            move = plan(self._context.profile_of(job), job, ask, at)
+            discard(tx, move)
+            return move
+
+        self.transact(work)
+
+    def delete_video(self, caller: Caller, job_id: str) -> Job:
+        """Delete the videos of a job that no longer needs them."""
+
+        def work(tx: Tx) -> Move:
+            job = tx.jobs.get(job_id)
+            at = self._context.clock()
+            ask = Ask(Command.DELETE_VIDEO, actor_of(caller, job, Command.DELETE_VIDEO), caller.name)
+            move = plan(self._context.profile_of(job), job, ask, at)
+            tx.jobs.move(move)
+            for file in tx.files.of_job(job.id, FileState.SEALED):
+                if file.kind.endswith("_video"):
+                    tx.files.move(file, FileState.DELETING, due_at=at)
+            return move
+
+        return self.transact(work).after
+
+    # admin verbs
+
+    def stop(self, caller: Caller, job_id: str, reason: str = "") -> Job:
+        """Stop the stage at work or waited for; its run is asked to end."""
+
+        def work(tx: Tx) -> Move:
+            job = tx.jobs.get(job_id)
+            at = self._context.clock()
+            ask = Ask(
+                Command.STOP, actor_of(caller, job, Command.STOP), caller.name,
+                description=reason, message=reason or f"stopped by {caller.name}",
+            )  # fmt: skip
+            move = plan(self._context.profile_of(job), job, ask, at)
+            tx.jobs.move(move)
+            if tx.runs.ask_to_stop(job.id, at):
+                tx.after_commit(lambda: self._context.waker.wake("observe_runs"))
+            return move
+
+        return self.transact(work).after
+
+    def retrain(self, caller: Caller, job_id: str, stage: str, reasons: Sequence[str] = ()) -> Job:
+        """Run a stage and what follows it again.
+
+        Raises:
+            Invalid: no such stage.
+        """
+        found = STAGE_BY_NAME.get(stage)
+        if found is None:
+            raise Invalid(f"there is no stage {stage!r}; there are {sorted(STAGE_BY_NAME)}", field="stage")
+        details: dict[str, object] = {"redo_reasons": list(reasons)}
+        return self.ask(caller, job_id, found.redo, description="; ".join(reasons), details=details)
+
+    def reset(self, caller: Caller, job_id: str, reasons: Sequence[str] = ()) -> Job:
+        """Begin the machine work of an approved job anew."""
+        return self.ask(
+            caller, job_id, Command.RESET, description="; ".join(reasons), details={"redo_reasons": list(reasons)}
+        )
+
+    def set_priority(self, caller: Caller, job_id: str, priority: int) -> Job:
+        _check_priority(priority)
+        return self.ask(
+            caller, job_id, Command.SET_PRIORITY, details={"priority": priority}, assign={"priority": priority}
+        )
+
+    def set_retry_count(self, caller: Caller, job_id: str, count: int) -> Job:
+        """How many retries the job has left: of its present stage by the machine, and of retrainings by its owner."""
+        if not 0 <= count <= MAX_RETRIES:
+            raise Invalid(f"the retry count is {count}; 0 to {MAX_RETRIES} are allowed", field="retry_count")
+        assign = {"retry_limit": count, "repairs_left": count, "retries": 0}
+        return self.ask(caller, job_id, Command.SET_RETRY_COUNT, details={"retry_count": count}, assign=assign)
+
+    def configure(self, caller: Caller, job_id: str, command: Command, value: object) -> Job:
+        """Set one of the settings that reach the trainer.
+
+        Raises:
+            Invalid: not a setting.
+        """
+        if command not in SETTINGS:
+            raise Invalid(f"{command} is no setting; there are {sorted(SETTINGS)}", field="setting")
+        with self._context.store.read() as tx:
+            settings = dict(tx.reads.sheet(job_id).settings)
+        settings[command.removeprefix("set_")] = value
+        return self.ask(caller, job_id, command, details={"value": value}, sheet={"settings": settings})
+
+    # looking
+
+    def show(self, caller: Caller, job_id: str) -> JobDetail:
+        """A job with its log, comments, files and runs. Raises NotFound, also for another project's job."""
+        with self._context.store.read() as tx:
+            return tx.reads.detail(job_id, _scope(caller))
+
+    def list(self, caller: Caller, query: JobQuery) -> tuple[list[JobSummary], int]:
+        """A page of jobs and the number of all matches; users see their own project only."""
+        if not 1 <= query.limit <= MAX_PAGE:
+            raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
+        if not caller.sees_all_projects:
+            query = replace(query, project_id=caller.project_id)
+        with self._context.store.read() as tx:
+            return tx.reads.page(query), tx.reads.count(query)
+
+    def counts(self, caller: Caller) -> dict[JobState, int]:
+        with self._context.store.read() as tx:
+            return tx.reads.counts(_scope(caller))
+
+    def open_commands(self, caller: Caller, detail: JobDetail) -> list[Command]:
+        """What this caller may ask of this job now: buttons, and hints in errors."""
+        job = detail.job
+        completed = frozenset(run.stage for run in detail.runs if run.outcome == "succeeded")
+        given = Given(completed=completed, comment="?", run_id=job.run_id)
+        actors = [Actor.USER, *([Actor.ADMIN] if caller.role is not Role.USER else [])]
+        found = {command for actor in actors for command in machine.commands_open(job, actor, given)}
+        if caller.role is Role.REVIEWER:
+            found &= _REVIEWING
+        return sorted(found)
+
+
+def discard(tx: Tx, move: Move) -> None:
+    """Write a deleting move and let go of everything the job holds."""
+    at = move.changes[-1].at
+    tx.jobs.delete(move)
+    tx.runs.ask_to_stop(move.before.id, at)
+    for file in tx.files.of_job(move.before.id, FileState.OPEN, FileState.SEALED):
+        ending = FileState.ABORTING if file.state is FileState.OPEN else FileState.DELETING
+        tx.files.move(file, ending, due_at=at)
+    tx.assets.drop_of_job(move.before.id, at)
+
+
+def _scope(caller: Caller) -> str | None:
+    return None if caller.sees_all_projects else caller.project_id
+
+
+def _check_priority(priority: int) -> None:
+    if priority not in PRIORITIES:
+        raise Invalid(f"the priority is {priority}; {PRIORITIES[0]} to {PRIORITIES[-1]} are allowed", field="priority")
+
+
+def _message_after(command: Command, comment: str) -> str | None:
+    """What the job says of itself after a command: reviewers' reasons stay readable, all other moves clear it."""
+    if command is Command.REJECT:
+        return comment
+    moves = any(row.target is not None for key, rows in machine.ROWS.items() if key[1] is command for row in rows)
+    return "" if moves else None

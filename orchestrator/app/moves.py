@@ -1,0 +1,93 @@
+"""From a question to a written move: decide by the table, follow instant stations, remember what the log needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from orchestrator.app.context import Context
+from orchestrator.domain import machine
+from orchestrator.domain.actors import Actor
+from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.guards import NOTHING, Given
+from orchestrator.domain.model import Change, Job, Move
+from orchestrator.domain.profile import Profile
+from orchestrator.domain.stages import STAGE_OF_WAITING
+from orchestrator.domain.transitions import Transition
+
+MACHINE = "understudy"  # who the log names for moves of the machine itself
+
+
+class Ask(NamedTuple):
+    """One command with all that belongs to it.
+
+    Attributes:
+        due: overrides what the row makes due, for retries after a delay.
+        assign: further columns of the job that the same write sets.
+        message: replaces the job's message; None clears nothing.
+    """
+
+    command: Command
+    actor: Actor
+    operator: str = MACHINE
+    given: Given = NOTHING
+    due: tuple[Effect | None, datetime | None] | None = None
+    description: str = ""
+    error_code: str | None = None
+    details: dict[str, object] | None = None
+    message: str | None = None
+    assign: Mapping[str, object] | None = None
+
+
+def plan(profile: Profile, job: Job, ask: Ask, at: datetime, *, fence: str | None = None) -> Move:
+    """What `ask` would write: the move it names and the instant ones behind it.
+
+    Raises:
+        CommandNotAllowed, GuardRefused: the table says no.
+    """
+    row = machine.decide(job, ask.command, ask.actor, ask.given)
+    changes = [
+        machine.change(
+            job, row, at, ask.operator,
+            description=ask.description, error_code=ask.error_code, details=ask.details,
+        )
+    ]  # fmt: skip
+    moved = _applied(profile, job, row, at, ask.given, ask.due)
+    if ask.assign:
+        moved = moved._replace(**ask.assign)
+    while row.target is not None and (row := machine.follow(moved)) is not None:  # type: ignore[assignment]  # ends the loop
+        changes.append(machine.change(moved, row, at, MACHINE))
+        moved = _applied(profile, moved, row, at, NOTHING, None)
+    return Move(job, moved, tuple(changes), fence, ask.message)
+
+
+def _applied(
+    profile: Profile,
+    job: Job,
+    row: Transition,
+    at: datetime,
+    given: Given,
+    due: tuple[Effect | None, datetime | None] | None,
+) -> Job:
+    moved = machine.apply(job, row, at, given, due=due, deadline=profile.deadlines.get(row.leads_to))
+    if moved.effect is Effect.DISPATCH:
+        stage = STAGE_OF_WAITING[moved.state]
+        return moved._replace(pool=profile.stages[stage.name].pool)
+    return moved if moved.pool is None else moved._replace(pool=None)
+
+
+def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:
+    """What these moves made due at once: whom to wake."""
+    return {
+        after.effect
+        for _, after, *_ in moves
+        if after.effect is not None and after.due_at is not None and after.due_at <= now
+    }
+
+
+def wake(context: Context, moves: Iterable[Move], now: datetime) -> None:
+    for effect in effects_now(moves, now):
+        context.waker.wake(effect.value)
+
+

@@ -1,0 +1,13 @@
+"""How secrets are kept at rest."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class SecretBox(Protocol):
+    def seal(self, secret: str) -> str:
+        """The secret, encrypted for the database."""
+
+    def open(self, sealed: str) -> str:
+        """The secret again. Raises Invalid when it was sealed with another key."""

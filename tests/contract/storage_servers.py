@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -165,9 +166,9 @@ class SwiftServer(Server):
             "[swift-hash]\nswift_hash_path_prefix = a\nswift_hash_path_suffix = b\n"
             "[storage-policy:0]\nname = gold\ndefault = yes\n"
         )
+        self._make_rings()
         common = f"[DEFAULT]\nbind_ip = 127.0.0.1\nworkers = 0\nswift_dir = {self.dir}\nlog_level = WARNING\n"
         for name in ("object", "container", "account"):
-            self._make_ring(name)
             (self.dir / f"{name}.conf").write_text(
                 f"{common}bind_port = {self._ports[name]}\ndevices = {self.dir / 'disk'}\nmount_check = false\n"
                 f"disable_fallocate = true\n[pipeline:main]\npipeline = {name}-server\n"
@@ -186,17 +187,28 @@ class SwiftServer(Server):
             + "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in plain)
         )
 
-    def _make_ring(self, name: str) -> None:
-        builder = f"{name}.builder"
-        device = f"--region 1 --zone 1 --ip 127.0.0.1 --port {self._ports[name]} --device sda --weight 1"
-        for words in (["create", "4", "1", "1"], ["add", *device.split()], ["rebalance"]):
-            subprocess.run(
-                [self._programs / "swift-ring-builder", builder, *words],
-                cwd=self.dir,
-                env=self.env(),
-                check=True,
-                capture_output=True,
-            )
+    def _make_rings(self) -> None:
+        """One device each. With Swift's own Python in one process: its program takes a second per step."""
+        ports = {name: port for name, port in self._ports.items() if name != "proxy"}
+        subprocess.run(
+            [self._programs / "python", "-c", _MAKE_RINGS, json.dumps(ports)],
+            cwd=self.dir,
+            env=self.env(),
+            check=True,
+            capture_output=True,
+        )
+
+
+_MAKE_RINGS: Final = """
+import json, sys
+from swift.common.ring import RingBuilder
+for name, port in json.loads(sys.argv[1]).items():
+    builder = RingBuilder(4, 1, 1)
+    builder.add_dev({"id": 0, "region": 1, "zone": 1, "ip": "127.0.0.1", "port": port, "device": "sda", "weight": 1.0,
+                     "replication_ip": "127.0.0.1", "replication_port": port, "meta": ""})
+    builder.rebalance()
+    builder.get_ring().save(f"{name}.ring.gz")
+"""
 
 
 def _has_user_xattrs(folder: Path) -> bool:

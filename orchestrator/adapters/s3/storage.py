@@ -135,7 +135,7 @@ class S3Storage:
     def head(self, key: str) -> ObjectInfo | None:
         with translated("looking at an object", key):
             try:
-                found = self._clients.calls.head_object(Bucket=self.bucket, Key=key)
+                found: Mapping[str, Any] = self._clients.calls.head_object(Bucket=self.bucket, Key=key)
             except ClientError as exc:
                 if status_of(exc) == 404:  # noqa: PLR2004 - Not Found; HEAD carries no other word for it
                     return None

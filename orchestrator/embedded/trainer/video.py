@@ -22,6 +22,11 @@ BOX: Final = (96, 54)  # frames are made to fit this, or its upright form
 _EVEN: Final = 2
 _DECODE_FACTOR: Final = 2  # full-size frames decoded for one wanted: seconds, however long the video
 _THREADS: Final = 2
+# Real video files and nothing that names other files or addresses to open, as playlists and scripts do.
+_ONLY: Final = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def sample(path: Path, limit: int, at: Callable[[float], None]) -> Sample:
         BadInput: it is no video, or not one frame of it can be decoded.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_ONLY) as container:
             if not container.streams.video:
                 raise BadInput("the training video has no picture")
             stream = container.streams.video[0]

@@ -83,6 +83,13 @@ def test_what_is_no_video_ends_with_a_reason(run_dir: Path, capsys: pytest.Captu
     assert "cannot be decoded" in str(said(capsys)[-1]["error"])
 
 
+def test_a_script_that_names_other_files_opens_none(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a_video(run_dir / "inputs/secret.mp4", colour=120)
+    (run_dir / "inputs/training_video").write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    assert trainer.main(["training_data_preprocess"]) == 65
+    assert "cannot be decoded" in str(said(capsys)[-1]["error"])
+
+
 def test_missing_and_damaged_inputs_end_with_a_reason(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trainer.main(["training"]) == 65
     (run_dir / "inputs/frames.npz").write_bytes(b"PK damaged")

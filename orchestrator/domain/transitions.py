@@ -219,9 +219,9 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     # from the checks on: its owner may have put in another video since, which no check has seen
     T(S.VIDEO_ANALYZE_FAILED, C.REDO_VIDEO_ANALYZE, S.AUTO_VERIFYING, ADMIN, (), g.files_complete, E.VERIFY),
     *(T(s, C.RESET, S.WAIT_TRAINING_DATA_PREPROCESS, ADMIN, (L.ADMIN_RESET,), g.all_of(g.approved, g.on("training_preprocess")), E.DISPATCH) for s in dict.fromkeys(_RESETTABLE)),
-    *(T(s, C.RESET, S.TRAINING_DATA_PREPROCESS_SUCCESS, ADMIN, (L.ADMIN_RESET,), g.approved, E.DISPATCH) for s in dict.fromkeys(_RESETTABLE)),
+    *(T(s, C.RESET, S.TRAINING_DATA_PREPROCESS_SUCCESS, ADMIN, (L.ADMIN_RESET,), g.all_of(g.approved, g.on("training")), E.DISPATCH) for s in dict.fromkeys(_RESETTABLE)),
     T(S.JOB_SUCCESS, C.REPAIR, S.WAIT_TRAINING_DATA_PREPROCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.approved, g.on("training_preprocess")), E.DISPATCH),
-    T(S.JOB_SUCCESS, C.REPAIR, S.TRAINING_DATA_PREPROCESS_SUCCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.approved), E.DISPATCH),
+    T(S.JOB_SUCCESS, C.REPAIR, S.TRAINING_DATA_PREPROCESS_SUCCESS, USER, (L.USER_REPAIR,), g.all_of(g.has_repairs_left, g.approved, g.on("training")), E.DISPATCH),
     # settings, ends, reminders
     *(T(s, C.SET_PRIORITY, None, ADMIN, (L.ADMIN_UPDATE_JOB_PRIORITY,)) for s in _OPEN),
     *(T(s, C.SET_RETRY_COUNT, None, ADMIN, (L.ADMIN_SET_FLEXUS_RETRY_COUNT,)) for s in (*_OPEN, S.JOB_SUCCESS)),

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from hypothesis import settings
@@ -252,6 +254,13 @@ CHANGES_MATERIAL = {Command.REPLACE_VIDEO, Command.CONFIRM_VIDEO, Command.CONFIR
 OUTCOMES = {Command.SUCCEED, Command.FAIL, Command.TIME_OUT}
 
 
+WANTED = (
+    Command.SUBMIT, Command.AUTO_ACCEPT, Command.APPROVE, Command.START, Command.SUCCEED, Command.RETRY,
+    Command.MODEL_STORED, Command.PUBLISH, Command.ACCEPT, Command.UPLOAD_MASK, Command.CONFIRM_ACTION,
+    Command.CONFIRM_ACTION_MARK, Command.BEAUTIFY_BY_HAND, Command.UPLOAD_BEAUTY_VIDEO,
+)  # fmt: skip
+
+
 class JobLifecycle(RuleBasedStateMachine):
     """One job and everybody who may ask something of it; `checked` and `reviewed` are told apart from the machine."""
 
@@ -314,17 +323,26 @@ class JobLifecycle(RuleBasedStateMachine):
         if allowed:
             self.ask(data.draw(st.sampled_from(allowed)), actor, given, retry=retry)
 
-    @rule()
-    def everybody_does_what_is_wanted(self):
-        given = Given(comment="because", completed=frozenset(STAGE_BY_NAME), run_id="current")
-        for command in (
-            Command.SUBMIT, Command.AUTO_ACCEPT, Command.APPROVE, Command.START, Command.SUCCEED, Command.MODEL_STORED,
-            Command.PUBLISH, Command.ACCEPT, Command.UPLOAD_MASK, Command.CONFIRM_ACTION, Command.CONFIRM_ACTION_MARK,
-        ):  # fmt: skip
-            for actor in Actor:
-                if (self.job.state, command, actor) in machine.ROWS:
-                    starts = given._replace(run_id="new") if command is Command.START else given
-                    self.ask(command, actor, starts)
+    @rule(times=st.integers(min_value=1, max_value=12), failing=st.sampled_from([None, Command.FAIL, Command.STOP]))
+    def everybody_does_what_is_wanted(self, times, failing):
+        """So that the walk gets far; at the end what runs may fail or be stopped."""
+        for _ in range(times):
+            self.the_job_goes_on_by_itself()
+            self.do_first_of(WANTED)
+        if failing is not None and self.job.state in STAGE_OF_RUNNING:
+            self.do_first_of([failing])
+
+    def do_first_of(self, commands: Iterable[Command]) -> None:
+        given = Given(
+            comment="because", completed=frozenset(STAGE_BY_NAME), run_id="current", failure=FailureClass.LOST
+        )
+        for command, actor in product(commands, Actor):
+            if (self.job.state, command, actor) in machine.ROWS:
+                version = self.job.version
+                self.ask(
+                    command, actor, given._replace(run_id="new") if command is Command.START else given, retry=True
+                )
+                if self.job.version != version:
                     return
 
     @precondition(lambda self: self.job.state in STAGE_OF_RUNNING)
@@ -363,5 +381,5 @@ class JobLifecycle(RuleBasedStateMachine):
         assert machine.replay(log_entries(self.changes)) is self.job.state
 
 
-JobLifecycle.TestCase.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
+JobLifecycle.TestCase.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
 TestJobLifecycle = JobLifecycle.TestCase

@@ -39,6 +39,8 @@ class Material:
         waived_by: switches of the job that make the material optional.
         judged_as: how it is probed.
         rules: what the probe allows.
+        alpha_from: name of the job's attribute that says whether the file must (true) or must not (false) have an
+            alpha channel; empty: alpha is judged as `rules` say.
     """
 
     kind: FileKind
@@ -46,6 +48,7 @@ class Material:
     required: bool = False
     waived_by: Sequence[str] = ()
     rules: MediaRules = field(default_factory=MediaRules)
+    alpha_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

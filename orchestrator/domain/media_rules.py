@@ -123,7 +123,9 @@ def _resolution(facts: MediaFacts, rules: MediaRules) -> Reason | None:
     allowed = ", ".join(size(each) for each in rules.sizes)
     message = f"The picture is {size(facts.display)}; allowed: {allowed}."
     measured = list(facts.display)
-    return _by_profile(rules, "resolution_not_allowed", "display", measured, [list(s) for s in rules.sizes], message=message)
+    return _by_profile(
+        rules, "resolution_not_allowed", "display", measured, [list(s) for s in rules.sizes], message=message
+    )
 
 
 def _pixels(facts: MediaFacts, rules: MediaRules) -> Reason | None:

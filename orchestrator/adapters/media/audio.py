@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, cast
 
 import av
 import av.error
@@ -48,7 +48,7 @@ def probe_audio(reader: Reader, report: Report) -> None:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise Unusable(finding("no_audio_stream", "audio_streams", "There is no sound in the file.", measured=0))
-        context = stream.codec_context
+        context = cast("av.AudioCodecContext | None", stream.codec_context)  # the stubs forget unknown codecs
         if context is None or context.name not in decode.SOUND_CODECS:
             name = "unknown" if context is None else context.name
             words = f"The sound is coded as {name}, which is not taken."
@@ -73,9 +73,7 @@ def _header(reader: Reader, report: Report) -> None:
         report.facts["container"] = "m4a"
 
 
-def _decoded(
-    container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool
-) -> tuple[float, int]:
+def _decoded(container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool) -> tuple[float, int]:
     """(seconds, rate) of what decodes; the first frame is enough where the length is known from the bytes."""
     samples = rate = errors = 0
     packets = container.demux(stream)
@@ -101,12 +99,12 @@ def _wav_length(reader: Reader) -> float | None:
     at, rate, align = 12, 0, 0
     for _ in range(64):
         head = reader.read_at(at, 8)
-        if len(head) < 8:  # noqa: PLR2004 - a chunk header
+        if len(head) < 8:
             return None
         kind, size = struct.unpack("<4sI", head)
         if kind == b"fmt ":
             body = reader.read_at(at + 8, 16)
-            if len(body) < 16 or struct.unpack_from("<H", body)[0] not in _PCM:  # noqa: PLR2004 - WAVEFORMAT
+            if len(body) < 16 or struct.unpack_from("<H", body)[0] not in _PCM:
                 return None
             rate, align = struct.unpack_from("<I", body, 4)[0], struct.unpack_from("<H", body, 12)[0]
         elif kind == b"data":

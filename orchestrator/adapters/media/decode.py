@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +41,7 @@ class NestedOpen(Exception):
     """The file asked for another file."""
 
 
-def _refuse(url: str, flags: int, options: dict[str, str]) -> object:
+def _refuse(_url: str, _flags: int, _options: dict[str, str]) -> object:
     raise NestedOpen
 
 
@@ -58,7 +59,8 @@ def open_input(reader: Reader, demuxer: str, *, fragmented: bool = False) -> av.
         "analyzeduration": "2000000",
     }
     if demuxer == "mov":
-        container |= {"enable_drefs": "0", "use_absolute_path": "0"}
+        # Edits are measured from the tables, by us; FFmpeg would drop pictures by them.
+        container |= {"enable_drefs": "0", "use_absolute_path": "0", "ignore_editlist": "1"}
     return av.open(
         InputFile(reader),
         mode="r",
@@ -119,7 +121,7 @@ def first_picture(container: av.container.InputContainer, stream: av.VideoStream
     return out
 
 
-def _whole(frames: list[object]) -> av.VideoFrame | None:
+def _whole(frames: Sequence[object]) -> av.VideoFrame | None:
     return next((f for f in frames if isinstance(f, av.VideoFrame) and not f.is_corrupt), None)
 
 
@@ -128,7 +130,10 @@ def decode_alone(stream: av.VideoStream, picture: Picture, data: bytes) -> av.Vi
     extradata = picture.extradata
     if picture.rewritten:
         extradata, data = hevc.base_layer_only(extradata, data)
-    context = limited(av.VideoCodecContext.create(stream.codec_context.name, "r"))
+    context = av.CodecContext.create(stream.codec_context.name, "r")
+    if not isinstance(context, av.VideoCodecContext):
+        return None
+    limited(context)
     if extradata:
         context.extradata = extradata
     context.codec_tag = stream.codec_context.codec_tag

@@ -62,7 +62,7 @@ def _active(data: bytes) -> str | None:
     for found in _ACTIVE.finditer(plain):
         name = found[1]
         around = plain[max(0, found.start() - _AROUND) : found.end() + _AROUND]
-        if len(name) > 2 or _TEXT.issuperset(around):  # noqa: PLR2004 - "JS" turns up in compressed data by chance
+        if len(name) > 2 or _TEXT.issuperset(around):
             return name.decode("ascii")
     return None
 

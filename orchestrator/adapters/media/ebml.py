@@ -76,7 +76,7 @@ def read_segment(reader: Reader, report: Report) -> Segment:
     ebml = read_header(head, 0)
     if ebml is None or ebml.end == UNKNOWN or ebml.end > len(head):
         raise corrupt("the EBML header")
-    doctype = next((text(head, each) for each in children(head, ebml.start, ebml.end) if each.id == 0x4282), "")  # noqa: PLR2004 - DocType
+    doctype = next((text(head, each) for each in children(head, ebml.start, ebml.end) if each.id == 0x4282), "")
     segment = Segment({"webm": "webm", "matroska": "matroska"}.get(doctype, "ebml"))
     report.facts["container"] = segment.container
     if segment.container == "ebml":
@@ -123,18 +123,18 @@ def _walk(reader: Reader, segment: Segment, start: int) -> None:
             break
         if element.end == UNKNOWN:
             raise corrupt(f"an element of unknown size at byte {at}")
-        _take(reader, segment, at, element, seeks, seen)
+        _take(reader, segment, at, element, seeks=seeks, seen=seen)
         at += element.end
     for kind in (INFO, TRACKS):
         if kind not in seen and kind in seeks:
             place = start + seeks[kind]
             element = read_header(reader.read_at(place, 16), 0) if place < segment.end else None
             if element is not None and element.id == kind and element.end != UNKNOWN:
-                _take(reader, segment, place, element, {}, seen)
+                _take(reader, segment, place, element, seeks={}, seen=seen)
 
 
 def _take(
-    reader: Reader, segment: Segment, at: int, element: Element, seeks: dict[int, int], seen: set[int]
+    reader: Reader, segment: Segment, at: int, element: Element, *, seeks: dict[int, int], seen: set[int]
 ) -> None:
     if element.id not in {SEEK_HEAD, INFO, TRACKS} or element.id in seen:
         return
@@ -151,7 +151,7 @@ def _take(
         _tracks(body, segment)
     else:
         for seek in children(body):
-            fields = {each.id: each for each in children(body, seek.start, seek.end)} if seek.id == 0x4DBB else {}  # noqa: PLR2004 - Seek
+            fields = {each.id: each for each in children(body, seek.start, seek.end)} if seek.id == 0x4DBB else {}
             if 0x53AB in fields and 0x53AC in fields:
                 target = fields[0x53AB]
                 kind = int.from_bytes(body[target.start : target.end], "big")
@@ -160,9 +160,9 @@ def _take(
 
 def _info(body: bytes, segment: Segment) -> None:
     for element in children(body):
-        if element.id == 0x2AD7B1:  # noqa: PLR2004 - TimestampScale
+        if element.id == 0x2AD7B1:
             segment.scale_ns = unsigned(body, element)
-        elif element.id == 0x4489:  # noqa: PLR2004 - Duration
+        elif element.id == 0x4489:
             segment.duration = number(body, element)
     if segment.scale_ns == 0:
         raise corrupt("a time scale of zero")
@@ -170,7 +170,7 @@ def _info(body: bytes, segment: Segment) -> None:
 
 def _tracks(body: bytes, segment: Segment) -> None:
     for entry in children(body):
-        if entry.id != 0xAE:  # noqa: PLR2004 - TrackEntry
+        if entry.id != 0xAE:
             continue
         if len(segment.tracks) >= MAX_TRACKS:
             raise over_limit("tracks", MAX_TRACKS + 1, MAX_TRACKS)
@@ -214,10 +214,10 @@ def _picture(body: bytes, video: Element, track: Track) -> None:
 
 def _encrypted(body: bytes, encodings: Element) -> bool:
     for encoding in children(body, encodings.start, encodings.end):
-        if encoding.id != 0x6240:  # noqa: PLR2004 - ContentEncoding
+        if encoding.id != 0x6240:
             continue
         for element in children(body, encoding.start, encoding.end):
-            if element.id == 0x5035 or (element.id == 0x5033 and unsigned(body, element) == 1):  # noqa: PLR2004 - encryption
+            if element.id == 0x5035 or (element.id == 0x5033 and unsigned(body, element) == 1):
                 return True
     return False
 

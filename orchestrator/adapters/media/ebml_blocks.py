@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median_low
 from typing import Final
 
-from orchestrator.adapters.media.ebml import CLUSTER, CRC, LEVEL_ONE, SEGMENT, VOID, Segment, Track
+from orchestrator.adapters.media.ebml import CLUSTER, CRC, SEGMENT, VOID, Segment, Track
 from orchestrator.adapters.media.ebml_elements import UNKNOWN, Element, read_header, read_size
 from orchestrator.adapters.media.findings import MIB, over_limit
 from orchestrator.adapters.media.ranges import Reader
@@ -72,10 +73,10 @@ def measure(reader: Reader, segment: Segment, track: Track) -> Timing:
 def _lengths(out: Timing, head: Blocks, tail: Blocks, track: Track, unit: float) -> None:
     first, last = min(head.times), max(tail.times)
     times = sorted(set(tail.times))
-    steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(times)]
     if not steps:
         times = sorted(set(head.times))
-        steps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        steps = [b - a for a, b in pairwise(times)]
     step = median_low(steps) * unit if steps else 0.0
     if last in tail.durations:
         frame = tail.durations[last] * unit
@@ -87,7 +88,7 @@ def _lengths(out: Timing, head: Blocks, tail: Blocks, track: Track, unit: float)
     out.gap_s = max([step * unit for step in steps], default=0.0)
     if head is not tail:
         lead = sorted(set(head.times))
-        out.gap_s = max([out.gap_s, *((b - a) * unit for a, b in zip(lead, lead[1:], strict=False))])
+        out.gap_s = max([out.gap_s, *((b - a) * unit for a, b in pairwise(lead))])
     out.gap_s = max(out.gap_s, frame)
     out.start_s = first * unit
     if steps:
@@ -167,84 +168,89 @@ def _is_cluster(raw: bytes, at: int) -> bool:
 
 
 def _parse(raw: bytes, base: int, track: Track, *, known_end: bool) -> Blocks:
-    """Blocks from a cluster's beginning on, level 1 and cluster children alike (sizes may be unknown).
+    """Blocks from a cluster's beginning on.
 
     Args:
         known_end: `raw` ends where the segment ends, so that running past it means a false start or a cut.
     """
-    out = Blocks()
-    at, cluster_time, in_cluster = 0, 0, False
-    while at < len(raw):
-        element = read_header(raw, at)
-        if element is None:
-            break
-        if element.id in {CLUSTER, SEGMENT}:
-            in_cluster, cluster_time = True, 0
-            at = element.start
-            continue
-        if element.end == UNKNOWN:
-            break
-        if element.end > len(raw):
-            out.complete = known_end and in_cluster and element.id in {_SIMPLE_BLOCK, _GROUP}
-            _peek(raw, base, element, cluster_time, track, out, known_end=known_end)
-            return out
+    return _Stretch(raw, base, track).walk(known_end=known_end)
+
+
+class _Stretch:
+    """Bytes from a cluster on; level 1 and the children of clusters are walked alike, for sizes may be unknown."""
+
+    def __init__(self, raw: bytes, base: int, track: Track) -> None:
+        self._raw = raw
+        self._base = base
+        self._track = track
+        self._cluster_time = 0
+        self._found = Blocks()
+
+    def walk(self, *, known_end: bool) -> Blocks:
+        raw, out, at = self._raw, self._found, 0
+        while at < len(raw):
+            element = read_header(raw, at)
+            if element is None:
+                return out
+            if element.id in {CLUSTER, SEGMENT}:
+                self._cluster_time = 0
+                at = element.start
+                continue
+            if element.end == UNKNOWN:
+                return out
+            if element.end > len(raw):
+                cut = element.id in {_SIMPLE_BLOCK, _GROUP}
+                out.complete = known_end and cut
+                if cut and not known_end and element.id == _SIMPLE_BLOCK:
+                    self._block(element, key=None)  # begins in the window: still tells where a key frame is
+                return out
+            self._take(element)
+            at = element.end
+            if len(out.times) > MAX_BLOCKS:
+                raise over_limit("blocks", len(out.times), MAX_BLOCKS)
+        out.complete = True
+        return out
+
+    def _take(self, element: Element) -> None:
         if element.id == _TIMESTAMP:
-            cluster_time = int.from_bytes(raw[element.start : min(element.end, element.start + 8)], "big")
+            self._cluster_time = self._number(element)
         elif element.id == _SIMPLE_BLOCK:
-            _block(raw, base, element, cluster_time, track, out, key=None)
+            self._block(element, key=None)
         elif element.id == _GROUP:
-            _group(raw, base, element, cluster_time, track, out)
-        elif element.id in LEVEL_ONE and element.id not in {VOID, CRC}:
-            in_cluster = False
-        at = element.end
-        if len(out.times) > MAX_BLOCKS:
-            raise over_limit("blocks", len(out.times), MAX_BLOCKS)
-    out.complete = at >= len(raw)
-    return out
+            self._group(element)
 
+    def _number(self, element: Element) -> int:
+        return int.from_bytes(self._raw[element.start : min(element.end, element.start + 8)], "big")
 
-def _peek(
-    raw: bytes, base: int, element: Element, cluster_time: int, track: Track, out: Blocks, *, known_end: bool
-) -> None:
-    """A block that begins in the window and ends behind it still tells where a key frame is."""
-    if not known_end and element.id == _SIMPLE_BLOCK:
-        _block(raw, base, element, cluster_time, track, out, key=None)
+    def _block(self, element: Element, *, key: bool | None) -> int | None:
+        """Take one Block (`key` is told by its group) or SimpleBlock; gives its time when it is the track's."""
+        number = read_size(self._raw, element.start)
+        if number is None or number[0] != self._track.number:
+            return None
+        at = element.start + number[1]
+        if at + 3 > min(len(self._raw), element.end):
+            return None
+        relative, flags = struct.unpack_from(">hB", self._raw, at)
+        time: int = self._cluster_time + relative
+        self._found.times.append(time)
+        is_key = bool(flags & _KEY) if key is None else key
+        if is_key and not flags & _LACING:
+            self._found.keys.append((time, self._base + at + 3, element.end - at - 3))
+        return time
 
-
-def _block(
-    raw: bytes, base: int, element: Element, cluster_time: int, track: Track, out: Blocks, *, key: bool | None
-) -> int | None:
-    """Take one Block or SimpleBlock; gives its time when it is the track's."""
-    number = read_size(raw, element.start)
-    if number is None or number[0] != track.number:
-        return None
-    at = element.start + number[1]
-    if at + 3 > min(len(raw), element.end):
-        return None
-    relative, flags = struct.unpack_from(">hB", raw, at)
-    time = cluster_time + relative
-    out.times.append(time)
-    is_key = bool(flags & _KEY) if key is None else key
-    if is_key and not flags & _LACING:
-        out.keys.append((time, base + at + 3, element.end - at - 3))
-    return time
-
-
-def _group(raw: bytes, base: int, group: Element, cluster_time: int, track: Track, out: Blocks) -> None:
-    at, block, duration, key = group.start, None, None, True
-    while at < group.end:
-        element = read_header(raw, at)
-        if element is None or element.end == UNKNOWN or element.end > group.end:
-            return
-        if element.id == _BLOCK:
-            block = element
-        elif element.id == _DURATION:
-            duration = int.from_bytes(raw[element.start : min(element.end, element.start + 8)], "big")
-        elif element.id == _REFERENCE:
-            key = False
-        at = element.end
-    if block is None:
-        return
-    time = _block(raw, base, block, cluster_time, track, out, key=key)
-    if time is not None and duration is not None:
-        out.durations[time] = duration
+    def _group(self, group: Element) -> None:
+        at, block, duration, key = group.start, None, None, True
+        while at < group.end:
+            element = read_header(self._raw, at)
+            if element is None or element.end == UNKNOWN or element.end > group.end:
+                return
+            if element.id == _BLOCK:
+                block = element
+            elif element.id == _DURATION:
+                duration = self._number(element)
+            elif element.id == _REFERENCE:
+                key = False
+            at = element.end
+        time = None if block is None else self._block(block, key=key)
+        if time is not None and duration is not None:
+            self._found.durations[time] = duration

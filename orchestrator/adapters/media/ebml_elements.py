@@ -31,7 +31,7 @@ def read_id(data: bytes, at: int) -> tuple[int, int] | None:
     if at >= len(data) or not data[at]:
         return None
     length = 9 - data[at].bit_length()
-    if length > 4 or at + length > len(data):  # noqa: PLR2004 - EBMLMaxIDLength
+    if length > 4 or at + length > len(data):
         return None
     return int.from_bytes(data[at : at + length], "big"), length
 
@@ -72,7 +72,7 @@ def children(data: bytes, start: int = 0, end: int | None = None) -> Iterator[El
 
 
 def unsigned(data: bytes, element: Element) -> int:
-    if element.end - element.start > 8:  # noqa: PLR2004 - the longest number
+    if element.end - element.start > 8:
         raise corrupt("a number of more than 8 bytes")
     return int.from_bytes(data[element.start : element.end], "big")
 

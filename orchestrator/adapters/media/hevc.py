@@ -69,7 +69,7 @@ def escape(raw: bytes) -> bytes:
     """The reverse of `unescape`."""
     out, zeros = bytearray(), 0
     for byte in raw:
-        if zeros >= 2 and byte <= 3:  # noqa: PLR2004 - 00 00 0x needs 03 between
+        if zeros >= 2 and byte <= 3:
             out.append(3)
             zeros = 0
         out.append(byte)
@@ -96,8 +96,8 @@ def read_layers(vps: bytes) -> Layers:
             bits.u(64)
             if bits.u(1):
                 bits.ue()
-            if bits.ue():
-                raise Unreadable  # HRD parameters: nobody writes them here
+            if bits.ue():  # HRD parameters: nobody writes them here
+                return Layers(count, None, None)
         extension = bits.at
         if not bits.u(1):
             return Layers(count, alpha=False, extension_bit=extension)
@@ -108,8 +108,7 @@ def read_layers(vps: bytes) -> Layers:
 
 
 def _profile(bits: _Bits, sublayers: int, *, present: bool) -> None:
-    bits.u(88 if present else 0) if present else None
-    bits.u(8)
+    bits.u(96 if present else 8)  # profile and level, or the level alone
     flags = [(bits.u(1), bits.u(1)) for _ in range(sublayers)]
     if sublayers:
         bits.u(2 * (8 - sublayers))
@@ -154,7 +153,7 @@ def _arrays(extradata: bytes) -> Iterator[tuple[int, int, bytes]]:
         for index in range(units):
             size = int.from_bytes(extradata[at : at + 2], "big")
             unit = extradata[at + 2 : at + 2 + size]
-            if len(unit) < size or size < 2:  # noqa: PLR2004 - a NAL header
+            if len(unit) < size or size < 2:
                 return
             yield kind, index, unit
             at += 2 + size
@@ -170,7 +169,7 @@ def sample_units(sample: bytes, prefix: int) -> list[bytes]:
     while at + prefix + 2 <= len(sample):
         size = int.from_bytes(sample[at : at + prefix], "big")
         unit = sample[at + prefix : at + prefix + size]
-        if len(unit) < size or size < 2:  # noqa: PLR2004 - a NAL header
+        if len(unit) < size or size < 2:
             break
         out.append(unit)
         at += prefix + size
@@ -200,10 +199,10 @@ def has_alpha(extradata: bytes, sample: bytes) -> bool:
 
 def _sei_types(unit: bytes) -> set[int]:
     raw, at, out = unescape(unit)[2:], 0, set[int]()
-    while at + 2 <= len(raw) and raw[at] != 0x80:  # noqa: PLR2004 - trailing bits
+    while at + 2 <= len(raw) and raw[at] != 0x80:
         values = [0, 0]
         for index in range(2):
-            while at < len(raw) and raw[at] == 0xFF:  # noqa: PLR2004 - the value goes on
+            while at < len(raw) and raw[at] == 0xFF:
                 values[index] += 255
                 at += 1
             if at < len(raw):

@@ -23,8 +23,8 @@ _ORIENTATION: Final = 0x0112
 _TURNED: Final = frozenset({5, 6, 7, 8})
 _CHUNK_BYTES: Final = MIB
 _IMAGE_ERRORS: Final = (
-    OSError, SyntaxError, ValueError, IndexError, KeyError, OverflowError, TypeError, EOFError, struct.error, zlib.error,
-    Image.DecompressionBombError, Image.DecompressionBombWarning, AttributeError, ZeroDivisionError,
+    OSError, SyntaxError, ValueError, IndexError, KeyError, OverflowError, TypeError, EOFError, struct.error,
+    zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning, AttributeError, ZeroDivisionError,
 )  # fmt: skip
 
 
@@ -75,9 +75,7 @@ def _judge(reader: Reader, image: ImageFile.ImageFile, report: Report) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         message = f"The picture is {size((width, height))}; at most {MAX_PIXELS // 1_000_000} million pixels are taken."
-        raise Unusable(
-            finding("image_too_large", "display", message, measured=[width, height], allowed=MAX_PIXELS)
-        )
+        raise Unusable(finding("image_too_large", "display", message, measured=[width, height], allowed=MAX_PIXELS))
     report.facts["coded"] = (width, height)
     if getattr(image, "n_frames", 1) != 1:
         message = "The picture is animated; one picture is taken."
@@ -107,7 +105,7 @@ def _inflate_png(reader: Reader, width: int, height: int) -> None:
     inflater, at, lines = zlib.decompressobj(), 8, 0
     while True:
         head = reader.read_at(at, 8)
-        if len(head) < 8:  # noqa: PLR2004 - a chunk header
+        if len(head) < 8:
             raise OSError("the picture ends early")
         length, kind = struct.unpack(">I4s", head)
         if at + 12 + length > reader.size_bytes:

@@ -78,7 +78,7 @@ def _walk(reader: Reader) -> _Top:
         if count > MAX_TOP_BOXES:
             raise over_limit("top-level boxes", count, MAX_TOP_BOXES)
         raw = reader.read_at(at, 16)
-        if len(raw) < 8:  # noqa: PLR2004 - a box header
+        if len(raw) < 8:
             top.junk_at = at
             break
         box = _top_box(raw, at, size_bytes)
@@ -105,7 +105,7 @@ def _walk(reader: Reader) -> _Top:
 def _top_box(raw: bytes, at: int, size_bytes: int) -> TopBox | None:
     size, kind = struct.unpack_from(">I4s", raw)
     head = 8
-    if size == 1 and len(raw) == 16:  # noqa: PLR2004 - a 64 bit box header
+    if size == 1 and len(raw) == 16:
         size, head = struct.unpack_from(">Q", raw, 8)[0], 16
     elif size == 0 and kind in KNOWN:
         size = size_bytes - at
@@ -164,7 +164,7 @@ def _container(reader: Reader, top: _Top, report: Report) -> tuple[str, str | No
         return "mov", None
     raw = reader.read_at(top.ftyp.at + top.ftyp.head, min(top.ftyp.size, 4096))
     raw = raw[: top.ftyp.size - top.ftyp.head]
-    if len(raw) < 4:  # noqa: PLR2004 - a brand
+    if len(raw) < 4:
         raise corrupt("box 'ftyp' is too short")
     brand = raw[:4]
     report.facts["brand"] = brand.decode("latin-1").strip()

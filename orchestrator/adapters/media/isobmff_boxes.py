@@ -62,7 +62,7 @@ class Boxes:
         """Boxes up to the first that makes no sense: for the tails of sample entries, where writers are careless."""
         out: list[Box] = []
         at = start
-        while at + HEADER_BYTES <= end and len(out) < 64:  # noqa: PLR2004 - more is noise
+        while at + HEADER_BYTES <= end and len(out) < 64:
             size, kind = struct.unpack_from(">I4s", self.data, at)
             if size < HEADER_BYTES or at + size > end:
                 break

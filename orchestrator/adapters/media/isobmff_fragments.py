@@ -1,4 +1,4 @@
-"""Fragmented MP4: length and key frames out of the fragments themselves. `sidx` and `mfra` may lie and are not asked."""
+"""Fragmented MP4: length and key frames out of the fragments themselves; `sidx` and `mfra` may lie."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def measure(reader: Reader, movie: Movie, track: Track, report: Report) -> Timin
         _head_and_tail(reader, movie, track, line)
     if line.last is None:
         return out
-    out.length_s = edited(movie, track, line.first or 0, line.last, report, out)
+    out.length_s = edited(movie, track, (line.first or 0, line.last), report, out)
     out.frames = line.frames if movie.moofs_complete else None
     out.gap_s = line.gap / track.timescale
     out.header_s = movie.fragment_duration / movie.timescale if movie.timescale else None
@@ -132,7 +132,7 @@ def _head_and_tail(reader: Reader, movie: Movie, track: Track, line: _Line) -> N
 def _tail(reader: Reader, raw: bytes, start: int, movie: Movie, track: Track) -> list[Fragment]:
     """Fragments of the track at the end of the file, from the last place where the boxes chain to the end."""
     at = len(raw)
-    while (at := raw.rfind(b"moof", 0, at)) >= 4:  # noqa: PLR2004 - the size stands before
+    while (at := raw.rfind(b"moof", 0, at)) >= 4:
         chain = list(_chain(raw, at - 4, start, reader.size_bytes))
         if not chain:
             continue
@@ -165,7 +165,7 @@ def _chain(raw: bytes, at: int, start: int, size_bytes: int) -> Iterator[TopBox]
         if kind == b"moof":
             out.append(TopBox(kind, start + at, head, size))
         at += size
-    if len(raw) - at < 8:  # noqa: PLR2004 - a box header
+    if len(raw) - at < 8:
         yield from out
 
 
@@ -269,5 +269,3 @@ class _Traf:
         for values in (self.fragment.durations, self.fragment.shifts, places, self.fragment.sync):
             del values[keep:]
         return self.fragment
-
-

@@ -23,7 +23,7 @@ def measure(movie: Movie, track: Track, report: Report) -> Timing:
         return out
     length = samples.length()
     start, end = samples.shown()
-    out.length_s = edited(movie, track, start, end, report, out)
+    out.length_s = edited(movie, track, (start, end), report, out)
     out.gap_s = max(samples.longest(), (end - start) - length) / scale
     out.steady = samples.steady()
     out.header_s = _claimed(movie, track, length / scale, out.length_s + out.start_s)
@@ -31,9 +31,9 @@ def measure(movie: Movie, track: Track, report: Report) -> Timing:
     return out
 
 
-def edited(movie: Movie, track: Track, start: int, end: int, report: Report, out: Timing) -> float:
-    """Seconds of [start, end) (track units, composition time) that the edit list lets through."""
-    scale = track.timescale
+def edited(movie: Movie, track: Track, shown: tuple[int, int], report: Report, out: Timing) -> float:
+    """Seconds of `shown` (track units, composition time) that the edit list lets through."""
+    (start, end), scale = shown, track.timescale
     whole = (end - start) / scale
     pieces = [edit for edit in track.edits if edit.start != _NOTHING]
     if movie.timescale:
@@ -66,10 +66,8 @@ def _claimed(movie: Movie, track: Track, media_s: float, shown_s: float) -> floa
     if track.duration and track.timescale:
         claims.append((track.duration / track.timescale, media_s))
     if movie.duration and movie.timescale:
-        longest = [shown_s]
-        for other in movie.tracks:
-            if other is not track and other.timescale and other.samples.count:
-                longest.append(other.samples.length() / other.timescale)
+        others = [each for each in movie.tracks if each is not track and each.timescale and each.samples.count]
+        longest = [shown_s, *(other.samples.length() / other.timescale for other in others)]
         says = movie.duration / movie.timescale
         claims.append((says, min(longest, key=lambda each: abs(each - says))))
     if not claims:
@@ -81,8 +79,8 @@ def _claimed(movie: Movie, track: Track, media_s: float, shown_s: float) -> floa
 def _spots(track: Track) -> list[Spot]:
     samples = track.samples
     wanted = (samples.sync_before(int((samples.count - 1) * share)) for share in SPOTS)
-    out: list[Spot] = []
-    for index in dict.fromkeys(wanted):
-        if index is not None and index < samples.count and (place := samples.locate(index)) is not None:
-            out.append(Spot(*place, samples.seconds_at(index, track.timescale)))
-    return out
+    return [
+        Spot(*place, samples.seconds_at(index, track.timescale))
+        for index in dict.fromkeys(wanted)
+        if index is not None and index < samples.count and (place := samples.locate(index)) is not None
+    ]

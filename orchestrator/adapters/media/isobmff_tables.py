@@ -41,7 +41,7 @@ class Samples:
     def length(self) -> int:
         """Sum of all sample durations; the last duration goes on when the table is short, as in FFmpeg."""
         listed = sum(self.time_counts)
-        total = sum(map(mul, self.time_counts, self.time_deltas))
+        total: int = sum(map(mul, self.time_counts, self.time_deltas))
         if listed == self.count or not self.time_deltas:
             return total
         if listed < self.count:
@@ -154,21 +154,23 @@ def read_samples(boxes: Boxes, stbl: Box, *, sound: bool) -> Samples:
             raise corrupt(f"two tables {box.name!r} in one track")
         found[box.kind] = box
     out = Samples()
-    if (box := found.get(b"stts")) is not None:
-        table = boxes.table(box, 2, "time entries")
+    times, shifts, runs = found.get(b"stts"), found.get(b"ctts"), found.get(b"stsc")
+    places, wide_places, sync = found.get(b"stco"), found.get(b"co64"), found.get(b"stss")
+    if times is not None:
+        table = boxes.table(times, 2, "time entries")
         out.time_counts, out.time_deltas = table[0::2], table[1::2]
-    if (box := found.get(b"ctts")) is not None:
-        table = boxes.table(box, 2, "composition entries")
+    if shifts is not None:
+        table = boxes.table(shifts, 2, "composition entries")
         out.shift_counts, out.shifts = table[0::2], table[1::2]
-    if (box := found.get(b"stsc")) is not None:
-        table = boxes.table(box, 3, "chunk runs")
+    if runs is not None:
+        table = boxes.table(runs, 3, "chunk runs")
         out.chunk_of_run, out.samples_of_run = table[0::3], table[1::3]
-    if (box := found.get(b"stco")) is not None:
-        out.chunks = boxes.table(box, 1, "chunks")
-    elif (box := found.get(b"co64")) is not None:
-        out.chunks = boxes.table(box, 1, "chunks", wide=True)
-    if (box := found.get(b"stss")) is not None:
-        out.sync = boxes.table(box, 1, "key frames")
+    if places is not None:
+        out.chunks = boxes.table(places, 1, "chunks")
+    elif wide_places is not None:
+        out.chunks = boxes.table(wide_places, 1, "chunks", wide=True)
+    if sync is not None:
+        out.sync = boxes.table(sync, 1, "key frames")
     _read_sizes(boxes, found, out, sound=sound)
     _check_counts(out, sound=sound)
     return out
@@ -194,9 +196,9 @@ def _small_sizes(boxes: Boxes, box: Box, width: int, count: int) -> array[int]:
     body = boxes.data[box.start + 12 : box.end]
     if len(body) * 8 < count * width:
         raise corrupt("table 'stz2' is shorter than its count")
-    if width == 16:  # noqa: PLR2004 - bits
+    if width == 16:
         return array("I", [body[2 * i] << 8 | body[2 * i + 1] for i in range(count)])
-    if width == 8:  # noqa: PLR2004 - bits
+    if width == 8:
         return array("I", body[:count])
     return array("I", [body[i // 2] >> (0 if i % 2 else 4) & 15 for i in range(count)])
 

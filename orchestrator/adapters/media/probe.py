@@ -22,13 +22,15 @@ from orchestrator.domain.media_words import clock, size
 
 STRANGERS: Final = frozenset(
     {
-        "avi", "wav", "webp", "riff", "ogg", "flv", "mpeg-ps", "mpeg-video", "asf", "nut", "ivf", "raw-video", "mpeg-ts",
+        "avi", "wav", "webp", "riff", "ogg", "flv", "mpeg-ps", "mpeg-video", "asf", "nut", "ivf", "raw-video",
+        "mpeg-ts",
     }
 )  # fmt: skip
 PARSER_ERRORS: Final = (struct.error, ValueError, IndexError, KeyError, OverflowError, zlib.error, AssertionError)
 _HDR_TRANSFERS: Final = {16: "pq", 18: "hlg"}
 _PLAIN_BITS: Final = 8
 _QUARTERS: Final = (90, 270)
+_TURNS: Final = (0, 90, 180, 270)
 _PREFETCH_BYTES: Final = 384 * 1024
 
 _T = TypeVar("_T")
@@ -73,6 +75,8 @@ def probe_video(reader: Reader, report: Report) -> None:
 
 def _isobmff(reader: Reader, report: Report) -> Chosen | None:
     movie = isobmff.read_movie(reader, report)
+    if movie.container in {"heif", "avif"}:
+        return None
     videos = [track for track in movie.tracks if track.handler == VIDEO and track.entries]
     sounds = [track for track in movie.tracks if track.handler == SOUND and track.entries]
     report.facts["audio_streams"] = len(sounds)
@@ -80,18 +84,20 @@ def _isobmff(reader: Reader, report: Report) -> Chosen | None:
     real = [track for track in videos if track.id not in chapters and not track.still]
     usable = real or [track for track in videos if track.id not in chapters]
     track = _choose([(each, each.enabled) for each in usable], report)
-    if track is None or movie.container in {"heif", "avif"}:
+    if track is None:
         return None
     sizes = {(entry.width, entry.height) for entry in track.entries}
     if len(sizes) > 1:
         words = " and ".join(size(each) for each in sorted(sizes))
-        report.problem(finding("resolution_changes", "coded", f"The file declares pictures of {words}.", measured=words))
+        report.problem(
+            finding("resolution_changes", "coded", f"The file declares pictures of {words}.", measured=words)
+        )
     if movie.fragmented:
         timing = isobmff_fragments.measure(reader, movie, track, report)
     else:
         timing = isobmff_length.measure(movie, track, report)
     timing.tell(report)
-    _check_places(reader, report, movie, [track, *sounds])
+    _check_places(reader, report, [track, *sounds])
     if track.samples.total_bytes() and timing.length_s:
         report.facts["video_bit_rate"] = round(track.samples.total_bytes() * 8 / timing.length_s)
     _prefetch(reader, movie, track)
@@ -108,7 +114,7 @@ def _prefetch(reader: Reader, movie: isobmff.Movie, track: Track) -> None:
     reader.prefetch(start, _PREFETCH_BYTES)
 
 
-def _check_places(reader: Reader, report: Report, movie: isobmff.Movie, tracks: list[Track]) -> None:
+def _check_places(reader: Reader, report: Report, tracks: list[Track]) -> None:
     """Every sample the tables promise must lie inside the file."""
     need = 0
     for track in tracks:
@@ -240,7 +246,7 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     facts["color_transfer"] = _HDR_TRANSFERS.get(frame.color_trc)
     if rotation % 90:
         words = f"The picture is turned by {rotation} degrees; only quarter turns are taken."
-        report.problem(finding("rotation_not_supported", "rotation", words, measured=rotation, allowed=[0, 90, 180, 270]))
+        report.problem(finding("rotation_not_supported", "rotation", words, measured=rotation, allowed=_TURNS))
     if rotation or chosen.mirrored:
         report.note("rotated", "rotation", f"The picture is turned by {rotation} degrees or mirrored.")
     if frame.interlaced_frame:
@@ -255,7 +261,9 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     if chosen.cropped:
         report.note("cropped", "coded", "The container asks for a crop; the whole picture was judged.")
     if picture.block_additions and not chosen.alpha_mode:
-        report.note("alpha_data_without_flag", "alpha", "There is alpha data, but no flag that says so: players ignore it.")
+        report.note(
+            "alpha_data_without_flag", "alpha", "There is alpha data, but no flag that says so: players ignore it."
+        )
 
 
 def _spot_checks(
@@ -271,4 +279,6 @@ def _spot_checks(
         elif (frame.width, frame.height) != picture.size:
             changed = (frame.width, frame.height)
             words = f"It changes from {size(picture.size)} to {size(changed)} at {clock(spot.at_s)}."
-            report.problem(finding("resolution_changes", "coded", words, measured=list(changed), allowed=list(picture.size)))
+            report.problem(
+                finding("resolution_changes", "coded", words, measured=list(changed), allowed=list(picture.size))
+            )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from orchestrator.adapters.media import wire
 from orchestrator.adapters.media.findings import MIB
+from orchestrator.domain.errors import StorageUnavailable
 from orchestrator.ports.prober import ByteSource
 
 CHILD: Final = "orchestrator.adapters.media.child"
@@ -55,7 +56,7 @@ def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
     ours, theirs = socket.socketpair()
     try:
         command = [sys.executable, "-I", "-m", CHILD, str(theirs.fileno())]
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        child = subprocess.Popen(
             command,
             pass_fds=(theirs.fileno(),),
             env={},
@@ -66,7 +67,7 @@ def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
         )
         theirs.close()
         try:
-            return _serve(ours, source, kind, limits)
+            return _Session(ours, source, limits).run(kind)
         finally:
             child.kill()
             child.wait()
@@ -75,48 +76,87 @@ def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
         theirs.close()
 
 
-def _serve(channel: socket.socket, source: ByteSource, kind: str, limits: Limits) -> Outcome:
-    start = time.monotonic()
-    size_bytes = source.size_bytes
-    job = {
-        "kind": kind,
-        "size_bytes": size_bytes,
-        "memory_bytes": limits.max_memory_bytes,
-        "cpu_s": limits.max_cpu_s,
-    }
-    read_bytes = requests = 0
+class _Stopped(Exception):
+    """A budget is used up, or the child behaves as it never should."""
 
-    def ended(why: str = "", result: dict[str, Any] | None = None, *, again: bool = False) -> Outcome:
-        return Outcome(result, read_bytes, requests, time.monotonic() - start, why, again)
+    def __init__(self, why: str, *, worth_another: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.worth_another = worth_another
 
-    try:
-        channel.settimeout(limits.max_wall_s)
-        wire.send_message(channel, json.dumps(job).encode())
+
+class _Session:
+    """The talk with one child."""
+
+    def __init__(self, channel: socket.socket, source: ByteSource, limits: Limits) -> None:
+        self._channel = channel
+        self._source = source
+        self._limits = limits
+        self._size_bytes = source.size_bytes
+        self._start = time.monotonic()
+        self._read_bytes = self._requests = 0
+
+    def run(self, kind: str) -> Outcome:
+        """Serve until the child reports or has to be stopped. Raises what the source raises."""
+        try:
+            result = self._serve(kind)
+        except _Stopped as stop:
+            return self._ended(None, stop.why, worth_another=stop.worth_another)
+        except TimeoutError:
+            return self._ended(None, f"{self._limits.max_wall_s:g} s", worth_another=True)
+        except (wire.Closed, ConnectionError):
+            return self._ended(None, f"{self._elapsed():.1f} s, having failed", worth_another=True)
+        return self._ended(result)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._start
+
+    def _ended(self, result: dict[str, Any] | None, why: str = "", *, worth_another: bool = False) -> Outcome:
+        return Outcome(result, self._read_bytes, self._requests, self._elapsed(), why, worth_another)
+
+    def _set_clock(self) -> None:
+        left = self._limits.max_wall_s - self._elapsed()
+        self._channel.settimeout(max(left, 0.001))
+
+    def _serve(self, kind: str) -> dict[str, Any]:
+        job = {
+            "kind": kind,
+            "size_bytes": self._size_bytes,
+            "memory_bytes": self._limits.max_memory_bytes,
+            "cpu_s": self._limits.max_cpu_s,
+        }
+        self._set_clock()
+        wire.send_message(self._channel, json.dumps(job).encode())
         while True:
-            left = limits.max_wall_s - (time.monotonic() - start)
-            if left <= 0:
-                raise TimeoutError
-            channel.settimeout(left)
-            request = wire.receive_request(channel)
+            self._set_clock()
+            request = wire.receive_request(self._channel)
             if request is None:
-                report = json.loads(wire.receive_message(channel, wire.MAX_RESULT_BYTES))
-                if "error" in report:
-                    return ended(f"an error of its own ({report['error']!s:.200})", again=True)
-                return ended(result=report)
-            offset, length = request
-            if offset + length > size_bytes or not length:
-                return ended("the check asked for bytes outside the file")
-            read_bytes, requests = read_bytes + length, requests + 1
-            if read_bytes > limits.max_read_bytes:
-                return ended(f"{limits.max_read_bytes // MIB} MB")
-            if requests > limits.max_requests:
-                return ended(f"{limits.max_requests} requests")
-            data = source.read_range(offset, length)
-            channel.settimeout(max(0.001, limits.max_wall_s - (time.monotonic() - start)))
-            wire.send_message(channel, data[:length])
-    except TimeoutError:
-        return ended(f"{limits.max_wall_s:g} s", again=True)
-    except (wire.Closed, ConnectionError):
-        return ended(f"{time.monotonic() - start:.1f} s, having failed", again=True)
-    except ValueError:
-        return ended("an unreadable report", again=True)
+                return self._report()
+            self._answer(*request)
+
+    def _answer(self, offset: int, length: int) -> None:
+        if not 0 < length <= self._size_bytes - offset:
+            raise _Stopped("it asked for bytes outside the file")
+        self._read_bytes += length
+        self._requests += 1
+        if self._read_bytes > self._limits.max_read_bytes:
+            raise _Stopped(f"{self._limits.max_read_bytes / MIB:g} MB")
+        if self._requests > self._limits.max_requests:
+            raise _Stopped(f"{self._limits.max_requests} requests")
+        try:
+            data = self._source.read_range(offset, length)
+        except OSError as exc:  # not the child's channel: that must not look as if the child had failed
+            raise StorageUnavailable(f"bytes {offset}+{length} could not be read: {type(exc).__name__}") from exc
+        self._set_clock()
+        wire.send_message(self._channel, data[:length])
+
+    def _report(self) -> dict[str, Any]:
+        try:
+            report = json.loads(wire.receive_message(self._channel, wire.MAX_RESULT_BYTES))
+        except ValueError:
+            report = None
+        if not isinstance(report, dict):
+            raise _Stopped("an unreadable report", worth_another=True)
+        if "error" in report:
+            raise _Stopped(f"an error of its own ({report['error']!s:.200})", worth_another=True)
+        return report

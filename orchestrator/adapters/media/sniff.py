@@ -57,7 +57,7 @@ _MP3_LAYERS: Final = 0xE6  # sync bits and "not layer 0" of the second byte of a
 _PRINTABLE_LOW: Final = 9
 
 
-def sniff(head: bytes) -> str | None:
+def sniff(head: bytes) -> str | None:  # noqa: PLR0911 - one answer per family of formats
     """`isobmff`, `ebml`, the name of a known stranger (avi, ogg, png, ...), or None."""
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return EBML
@@ -68,14 +68,14 @@ def sniff(head: bytes) -> str | None:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
-    if head[:4] == b"\x00\x00\x00\x01" or (head[:3] == b"\x00\x00\x01" and len(head) > 3):  # noqa: PLR2004 - Annex B
+    if head[:4] == b"\x00\x00\x00\x01" or (head[:3] == b"\x00\x00\x01" and len(head) > 3):
         return "raw-video"
     packets = [head[at : at + 1] for at in range(0, 3 * _TS_PACKET_BYTES, _TS_PACKET_BYTES)]
     if packets == [b"\x47"] * 3:
         return "mpeg-ts"
-    if len(head) > 1 and head[0] == 0xFF and head[1] & _MP3_LAYERS in {0xE2, 0xE4, 0xE6}:  # noqa: PLR2004 - sync word
+    if len(head) > 1 and head[0] == 0xFF and head[1] & _MP3_LAYERS in {0xE2, 0xE4, 0xE6}:
         return "mp3"
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # noqa: PLR2004 - sync word
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "adts"
     return None
 

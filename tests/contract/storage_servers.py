@@ -21,6 +21,7 @@ from orchestrator.domain.uploads import MIN_PART_BYTES
 from orchestrator.embedded.kept import free_port, listens
 from orchestrator.embedded.process import Child, Process
 from orchestrator.ports.storage import Storage
+from tests.contract.storage_radosgw import RadosgwServer
 from tests.fakes.storage import MemoryStorage
 from tests.servers import Server, ServerMissing, StoreServer
 
@@ -68,11 +69,20 @@ def swift(cleanup: ExitStack) -> StoreUnderTest:
     )
 
 
+def radosgw(cleanup: ExitStack) -> StoreUnderTest:
+    server = cleanup.enter_context(RadosgwServer())
+    store = _s3(server.options("test-bucket"))
+    assert store.options is not None
+    server.allow_signer(store.options)
+    return store
+
+
 STORES: Final[Mapping[str, Callable[[ExitStack], StoreUnderTest]]] = {
     "memory": memory,
     "memory-careless": memory_careless,
     "rclone": rclone,
     "swift": swift,
+    "radosgw": radosgw,
 }
 
 

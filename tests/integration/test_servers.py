@@ -93,8 +93,21 @@ def test_a_paused_redis_answers_nothing_until_it_is_resumed():
 
 
 def test_fakeredis_runs_the_scripts_that_locks_need():
-    with FakeRedisServer() as server, redis.Redis.from_url(server.url) as client, client.lock("lock", timeout=5):
-        assert client.exists("lock")
+    with FakeRedisServer() as server, redis.Redis.from_url(server.url, retry=None) as client:
+        for _ in range(20):
+            with client.lock("lock", timeout=5):
+                assert client.exists("lock")
+            client.script_flush()
+
+
+def test_fakeredis_keeps_the_connection_after_an_error():
+    with FakeRedisServer() as server, redis.Redis.from_url(server.url, retry=None) as client:
+        number = client.client_id()
+        client.set("text", "a")
+        for _ in range(20):
+            with pytest.raises(redis.ResponseError):
+                client.incr("text")
+        assert client.client_id() == number
 
 
 def test_rabbitmq_keeps_durable_messages_through_a_restart(rabbitmq_server: RabbitMQ):

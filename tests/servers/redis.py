@@ -69,7 +69,7 @@ class FakeRedisServer(Server):
     def child(self) -> Child:
         return Child(
             name=self.name,
-            argv=[sys.executable, "-m", "orchestrator.embedded.redis", "--fake", "--port", str(self.port)],
+            argv=[sys.executable, "-m", "orchestrator.embedded.fake_redis", "--port", str(self.port)],
             env=self.env(),
             cwd=Path(__file__).resolve().parents[2],
             log_path=self.dir / "fakeredis.log",

@@ -33,7 +33,7 @@ def test_a_directory_with_a_long_name_gets_loopback_tcp_with_a_password(tmp_path
 def test_without_a_binary_the_fake_server_is_taken(tmp_path):
     made = broker(tmp_path, port=6400, password="secret", server=None)
     assert made.kind == "fakeredis"
-    assert made.argv[1:] == ["-m", "orchestrator.embedded.redis", "--fake", "--port", "6400"]
+    assert made.argv[1:] == ["-m", "orchestrator.embedded.fake_redis", "--port", "6400"]
     assert made.url == "redis://127.0.0.1:6400/0"
 
 

@@ -23,6 +23,7 @@ from orchestrator.domain.model import (
     Run,
     RunOutcome,
 )
+from orchestrator.domain.profile import SWITCHES
 from orchestrator.domain.stages import STAGE_OF_WAITING, STAGES
 from orchestrator.domain.states import STATES, JobState
 
@@ -31,8 +32,7 @@ JOB_ID = JobId("job-1")
 
 # What profiles turn on. ALL is no profile of anybody; the others are the two lives that the README tells of.
 STAGE_SWITCHES = frozenset(stage.name for stage in STAGES)
-OTHER_SWITCHES = frozenset({"review", "mask", "admin_confirm", "named_account", "flexus", "resubmit", "keep_success"})
-ALL = STAGE_SWITCHES | OTHER_SWITCHES
+ALL = STAGE_SWITCHES | frozenset(SWITCHES)
 METASTUDIO = frozenset(
     {"review", "training_preprocess", "training", "inference_preprocess", "compile", "admin_confirm"}
 )

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.domain.actors import Role
+from tests.builders import a_caller
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_user_sees_the_own_project_and_people_above_see_all(role: Role):
+    caller = a_caller(role, project_id="project-1")
+    assert caller.may_see("project-1")
+    assert caller.may_see("project-2") is caller.sees_all_projects is (role is not Role.USER)

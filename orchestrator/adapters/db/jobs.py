@@ -178,9 +178,13 @@ class SqlJobs:
         """Keep all jobs of a claim."""
         self._connection.execute(sa.update(jobs).where(jobs.c.lease_token == token).values(lease_until=until))
 
-    def give_back(self, token: str, job_ids: Sequence[str], due_at: datetime | None = None) -> None:
-        """Free claimed jobs unmoved; with `due_at` they are claimed again no earlier."""
+    def give_back(
+        self, token: str, job_ids: Sequence[str], due_at: datetime | None = None, *, crashed: bool = False
+    ) -> None:
+        """Free claimed jobs unmoved; with `due_at` they are claimed again no earlier. A crash counts as a takeover."""
         values: dict[str, object] = {"lease_token": None, "lease_until": None}
+        if crashed:
+            values["takeovers"] = jobs.c.takeovers + 1
         if due_at is not None:
             values["due_at"] = due_at
         self._connection.execute(

@@ -1,0 +1,236 @@
+"""What the sweeps do. Each function looks at up to `limit` things, reports them, and changes nothing in a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.app.jobs import discard
+from orchestrator.app.moves import Ask, plan, wake
+from orchestrator.domain.actors import Actor
+from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.errors import Refused, Unavailable, UnderstudyError, UploadError
+from orchestrator.domain.guards import Given
+from orchestrator.domain.model import File, FileState, Job
+from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.stages import STAGE_OF_RUNNING
+from orchestrator.domain.states import JobState
+from orchestrator.ports.store import Tx
+
+if TYPE_CHECKING:
+    from orchestrator.app.app import App
+    from orchestrator.app.sweeps import SweepReport
+
+# A single-part upload is looked for again after a tenth of its age, at the latest after this.
+_LONGEST_UPLOAD_POLL: Final = timedelta(minutes=5)
+
+
+def observe_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    if report.dry_run:
+        with app.context.store.read() as tx:
+            report.done += [f"look at run {run.id}" for run in tx.runs.due(now, limit)]
+        return
+    seen, moves = app.runs.observe(limit)
+    report.done += [f"job {m.before.id}: {m.before.state} to {m.after.state}" for m in moves] or ["looked"] * bool(seen)
+
+
+def due_retries(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    _ask_due(app, report, now, limit, Effect.RETRY, lambda _: Ask(Command.RETRY, Actor.SYSTEM))
+
+
+def overdue(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    _ask_due(app, report, now, limit, Effect.OVERDUE, lambda job: _overdue_ask(app, job, now))
+
+
+def _overdue_ask(app: "App", job: Job, now: datetime) -> Ask:
+    if job.state is JobState.WAIT_FILE_UPLOAD:
+        return Ask(Command.DISCARD, Actor.SYSTEM, description="the draft was abandoned")
+    if job.state not in STAGE_OF_RUNNING:
+        return Ask(Command.FLAG_OVERDUE, Actor.SYSTEM)
+    text = f"no end within the time limit of {job.state}"
+    given = Given(run_id=job.run_id, failure=FailureClass.TIMEOUT)
+    delay = app.runs.retry_delay(job, FailureClass.TIMEOUT)
+    if delay is None:
+        return Ask(Command.FAIL, Actor.SYSTEM, given=given, description=text, error_code="timeout", message=text)
+    due = (Effect.DISPATCH, now + delay)
+    return Ask(Command.TIME_OUT, Actor.SYSTEM, given=given, due=due, description=text, message=text)
+
+
+def _ask_due(
+    app: "App", report: "SweepReport", now: datetime, limit: int, effect: Effect, ask_of: Callable[[Job], Ask]
+) -> None:
+    """Ask something of every job whose `effect` is due; each in its own transaction, each a compare-and-set."""
+    with app.context.store.read() as tx:
+        jobs = tx.jobs.due(effect, now, limit)
+    for job in jobs:
+        ask = ask_of(job)
+        report.done.append(f"job {job.id}: {ask.command} in {job.state}")
+        if report.dry_run:
+            continue
+        try:
+            _write(app, job, ask, now)
+        except Refused as exc:
+            report.failed.append(f"job {job.id}: {exc.message}")
+
+
+def _write(app: "App", job: Job, ask: Ask, now: datetime) -> None:
+    move = plan(app.context.profile_of(job), job, ask, now)
+    with app.context.store.begin() as tx:
+        if ask.command is Command.DISCARD:
+            discard(tx, move)
+        else:
+            tx.jobs.move(move)
+        if job.run_id is not None and move.after.run_id is None:
+            tx.runs.ask_to_stop(job.id, now)  # whoever is still at work on it must not hold a slot
+    wake(app.context, [move], now)
+
+
+def lost_leases(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    with app.context.store.read() as tx:
+        lost = tx.jobs.lost(now, limit)
+    effects = set()
+    for job in lost:
+        report.done.append(f"job {job.id}: {job.effect} was held by a worker that went silent")
+        if report.dry_run:
+            continue
+        # the first takeover at once; a job that keeps killing its workers waits longer each time
+        due_at = now + app.context.timing.step_retry * (2**job.takeovers - 1)
+        with app.context.store.begin() as tx:
+            if tx.jobs.take_back(job, due_at) and due_at <= now and job.effect is not None:
+                effects.add(job.effect)
+    for effect in effects:
+        app.context.waker.wake(effect.value)
+
+
+def _each_file(
+    app: "App", report: "SweepReport", now: datetime, limit: int, states: Sequence[FileState],
+    act: Callable[[File], str], wanted: Callable[[File], bool] = lambda _: True,
+) -> None:  # fmt: skip
+    with app.context.store.read() as tx:
+        files = tx.files.due(states, now, limit)
+    for file in files:
+        if not wanted(file):
+            continue
+        if report.dry_run:
+            report.done.append(f"file {file.id} ({file.kind}, {file.state})")
+            continue
+        try:
+            report.done.append(f"file {file.id}: {act(file)}")
+        except UnderstudyError as exc:
+            report.failed.append(f"file {file.id}: {exc.message}")
+
+
+def seal_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    def act(file: File) -> str:
+        if file.state is FileState.SEALING:
+            with app.context.store.begin() as tx:  # its completer went silent: take it over before going on
+                file = tx.files.move(file, FileState.SEALING, due_at=now + app.context.timing.lease)
+            return app.sealing.finish(file).state.value
+        try:
+            return app.sealing.seal(file).state.value
+        except UploadError:
+            wait = max(app.context.timing.single_part_poll, min((now - file.created_at) / 10, _LONGEST_UPLOAD_POLL))
+            with app.context.store.begin() as tx:
+                tx.files.postpone(file, min(now + wait, file.expires_at))
+            return "not there yet"
+
+    def wanted(file: File) -> bool:
+        return file.state is FileState.SEALING or (file.part_count == 1 and file.expires_at > now)
+
+    _each_file(app, report, now, limit, (FileState.OPEN, FileState.SEALING), act, wanted)
+
+
+def expire_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    def act(file: File) -> str:
+        with app.context.store.begin() as tx:
+            given_up = tx.files.move(file, FileState.ABORTING, due_at=now)
+        return "aborted" if app.sealing.abort(given_up) else "being aborted"
+
+    _each_file(app, report, now, limit, (FileState.OPEN,), act, lambda file: file.expires_at <= now)
+
+
+def abort_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    def act(file: File) -> str:
+        return "aborted" if app.sealing.abort(file) else "not gone yet"
+
+    _each_file(app, report, now, limit, (FileState.ABORTING,), act)
+
+
+def delete_files(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    def act(file: File) -> str:
+        app.sealing.delete(file)
+        return "deleted"
+
+    _each_file(app, report, now, limit, (FileState.DELETING,), act)
+
+
+def orphans(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    """Uploads begun and objects staged by a process that died before its row was written, or after it was done with."""
+    storage, store = app.context.storage, app.context.store
+    too_young = now - app.context.timing.orphan_age
+    try:
+        uploads = [u for u in storage.list_uploads("staging/") if u.begun_at <= too_young][:limit]
+        objects = [o for o in storage.list("staging/") if o.modified_at is None or o.modified_at <= too_young][:limit]
+    except Unavailable as exc:
+        report.failed.append(exc.message)
+        return
+    with store.read() as tx:
+        known = tx.files.known_uploads([upload.upload_id for upload in uploads])
+        known_keys = tx.files.known_keys([each.key for each in objects])
+    for upload in uploads:
+        if upload.upload_id not in known:
+            report.done.append(f"upload of {upload.key}")
+            if not report.dry_run:
+                storage.abort_upload(upload.key, upload.upload_id)
+    for each in objects:
+        if each.key not in known_keys:
+            report.done.append(f"object {each.key}")
+            if not report.dry_run:
+                storage.delete(each.key)
+
+
+def retention(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    timing, store, storage = app.context.timing, app.context.store, app.context.storage
+    with store.read() as tx:
+        deleted = tx.jobs.deleted_before(now - timing.keep_deleted, limit)
+    for job_id, _ in deleted:
+        report.done.append(f"erase job {job_id}")
+        if report.dry_run:
+            continue
+        try:
+            for prefix in (f"runs/{job_id}/", f"models/{job_id}/"):
+                for each in storage.list(prefix):
+                    storage.delete(each.key)
+        except Unavailable as exc:
+            report.failed.append(f"job {job_id}: {exc.message}")
+            continue
+        with store.begin() as tx:
+            _erase(tx, job_id)
+    _old_runs(app, report, now, limit)
+    if not report.dry_run:
+        with store.begin() as tx:
+            dropped = tx.idempotency.drop_expired(now)
+        report.done += [f"{dropped} idempotency keys"] * bool(dropped)
+
+
+def _erase(tx: Tx, job_id: str) -> None:
+    files = tx.files.of_job(job_id)
+    if any(file.state not in {FileState.ABORTED, FileState.DELETED} for file in files):
+        return  # its objects first
+    tx.files.erase_of_job(job_id)
+    tx.jobs.erase(job_id)
+
+
+def _old_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+    """Artefacts of failed tries; what succeeded stays for the stages after it and for retraining."""
+    storage = app.context.storage
+    with app.context.store.read() as tx:
+        old = [run for run in tx.runs.ended_before(now - app.context.timing.keep_runs, limit) if run.outcome != "succeeded"]
+    for run in old:
+        left = [each.key for each in storage.list(f"runs/{run.job_id}/{run.id}/")]
+        if left:
+            report.done.append(f"{len(left)} leftovers of run {run.id}")
+        if not report.dry_run:
+            for key in left:
+                storage.delete(key)

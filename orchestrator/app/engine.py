@@ -1,0 +1,205 @@
+"""The worker's loop: claim what is due, do it, write all outcomes in one transaction, go on until nothing is due.
+
+A batch costs about as many statements as one job does, and a job whose next step is due at once keeps its lease and is
+carried on in the same pass. Whoever dies in here loses a lease, never a job.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+from orchestrator.app.context import Context, new_token
+from orchestrator.app.dispatch import Dispatcher
+from orchestrator.app.moves import Ask, effects_now, plan, wake
+from orchestrator.app.outcome import Outcome
+from orchestrator.app.publish import Publishing
+from orchestrator.app.verify import Verification
+from orchestrator.domain.actors import Actor
+from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.errors import DatabaseUnavailable, Refused
+from orchestrator.domain.guards import Given
+from orchestrator.domain.model import Job, Move
+from orchestrator.domain.retry import FailureClass
+
+Step = Callable[[Sequence[Job]], list[Outcome]]
+Report = Callable[[str, dict[str, object]], None]  # event and fields, for the process's log
+
+MIN_BATCH: Final = 4
+FAST_S: Final = 0.02  # a step that is faster per job gets larger batches,
+SLOW_S: Final = 0.2  # one that is slower gets smaller ones, so that other workers share the work
+BUDGET: Final = timedelta(seconds=60)  # of one drain; half of a task's hard time limit
+
+# What is asked of a job that broke its step, or killed its worker, again and again. No row: it is tried on, slowly.
+_GIVEN_UP: Final = {
+    Effect.VERIFY: Ask(Command.AUTO_REJECT, Actor.SYSTEM, error_code="check_failed"),
+    Effect.STORE_MODEL: Ask(Command.FAIL, Actor.SYSTEM, given=Given(failure=FailureClass.CODE)),
+}
+
+
+class Engine:
+    """Works off effects. One per process; several threads may drain at once."""
+
+    def __init__(
+        self, context: Context, verification: Verification, publishing: Publishing, dispatcher: Dispatcher
+    ) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
+        self._steps: dict[Effect, Step] = {
+            Effect.VERIFY: verification.step,
+            Effect.STORE_MODEL: publishing.store_model,
+            Effect.PUBLISH: publishing.publish,
+        }
+        self._sizes = dict.fromkeys(self._steps, MIN_BATCH)
+        self.report: Report = lambda _event, _fields: None
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What `drain` works off; other effects are the sweeps' business."""
+        return (*self._steps, Effect.DISPATCH)
+
+    def drain(self, effect: Effect) -> int:
+        """Work until nothing of `effect`, and of what follows from it, is due; gives how many moves were written."""
+        clock = self._context.clock
+        ends_at = clock() + BUDGET
+        pending, written = [effect], 0
+        while pending:
+            effect = pending.pop()
+            moves = self._dispatcher.dispatch() if effect is Effect.DISPATCH else self._claimed(effect)
+            written += sum(len(move.changes) for move in moves)
+            now = clock()
+            if now >= ends_at:
+                wake(self._context, moves, now)
+                self._context.waker.wake(effect.value)
+                break
+            following = {e for e in effects_now(moves, now) if e in self.effects}
+            if moves and effect is not Effect.DISPATCH:
+                following.add(effect)  # there may be more than one batch of it
+            pending += [e for e in following if e not in pending]
+        return written
+
+    def _claimed(self, effect: Effect) -> list[Move]:
+        """One batch of `effect`, carried on through the steps that follow at once."""
+        context = self._context
+        now, token = context.clock(), new_token()
+        with context.store.begin() as tx:
+            jobs = tx.jobs.claim(
+                effect, now=now, until=now + context.timing.lease, token=token, limit=self._sizes[effect]
+            )
+        ended: list[Move] = []
+        while jobs:
+            outcomes = self._outcomes(token, jobs)
+            moves = self._settle(token, outcomes)
+            ended += [move for move in moves if move.after.lease_token is None]
+            jobs = [move.after for move in moves if move.after.lease_token is not None]
+        return ended
+
+    def _outcomes(self, token: str, jobs: Sequence[Job]) -> list[Outcome]:
+        found: list[Outcome] = []
+        for effect in dict.fromkeys(job.effect for job in jobs):
+            assert effect is not None  # noqa: S101  claimed by its effect
+            mine = [job for job in jobs if job.effect is effect]
+            tired = [job for job in mine if job.takeovers >= self._context.timing.max_takeovers]
+            found += [self._give_up(effect, job) for job in tired]
+            fresh = [job for job in mine if job not in tired]
+            if fresh:
+                found += self._stepped(token, effect, fresh)
+        return found
+
+    def _stepped(self, token: str, effect: Effect, jobs: Sequence[Job]) -> list[Outcome]:
+        began_at = self._context.clock()
+        with self._kept(token):
+            try:
+                outcomes = self._steps[effect](jobs)
+            except DatabaseUnavailable:
+                raise
+            except Exception as exc:  # noqa: BLE001  a broken job must not take its batch along
+                if len(jobs) > 1:
+                    return [outcome for job in jobs for outcome in self._stepped(token, effect, [job])]
+                self.report("step_crashed", {"effect": effect.value, "job_id": jobs[0].id, "error": repr(exc)})
+                return [Outcome(jobs[0], snooze=self._context.timing.step_retry, crashed=True)]
+        each_s = (self._context.clock() - began_at).total_seconds() / len(jobs)
+        if each_s < FAST_S and len(jobs) >= self._sizes[effect]:
+            self._sizes[effect] = min(self._sizes[effect] * 4, self._context.batch)
+        elif each_s > SLOW_S:
+            self._sizes[effect] = MIN_BATCH
+        return outcomes
+
+    def _give_up(self, effect: Effect, job: Job) -> Outcome:
+        ask = _GIVEN_UP.get(effect)
+        if ask is None:
+            return Outcome(job, snooze=self._context.timing.step_retry * 2**self._context.timing.max_takeovers)
+        text = f"{effect.value} broke off {job.takeovers} times; an operator has to look at it"
+        return Outcome(job, ask._replace(description=text, message=text))
+
+    def _settle(self, token: str, outcomes: Sequence[Outcome]) -> list[Move]:
+        """Write outcomes; gives the moves that were won. A batch that cannot be written is written one by one."""
+        try:
+            return self._write(token, outcomes)
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:
+            if len(outcomes) > 1:
+                return [move for outcome in outcomes for move in self._settle(token, [outcome])]
+            job = outcomes[0].job
+            self.report("settling_crashed", {"job_id": job.id, "error": repr(exc)})
+            if outcomes[0].crashed:
+                raise
+            return self._write(token, [Outcome(job, snooze=self._context.timing.step_retry, crashed=True)])
+
+    def _write(self, token: str, outcomes: Sequence[Outcome]) -> list[Move]:
+        context = self._context
+        now = context.clock()
+        asked = [(outcome, self._planned(token, outcome, now)) for outcome in outcomes if outcome.ask is not None]
+        moves = [move for _, move in asked if move is not None]
+        with context.store.begin() as tx:
+            won = tx.jobs.move_many(moves)
+            for outcome, move in asked:
+                if move is not None and move.before.id in won and outcome.within is not None:
+                    outcome.within(tx)
+            lost = [outcome.job.id for outcome, move in asked if move is None or move.before.id not in won]
+            if lost:
+                tx.jobs.give_back(token, lost)  # moved meanwhile by a person: whoever claims it next looks again
+            for outcome in outcomes:
+                if outcome.ask is None:
+                    due_at = now + (outcome.snooze or context.timing.step_retry)
+                    tx.jobs.give_back(token, [outcome.job.id], due_at, crashed=outcome.crashed)
+        return [move for move in moves if move.before.id in won]
+
+    def _planned(self, token: str, outcome: Outcome, now: datetime) -> Move | None:
+        assert outcome.ask is not None  # noqa: S101  the caller picked those with one
+        try:
+            move = plan(self._context.profile_of(outcome.job), outcome.job, outcome.ask, now, fence=token)
+        except Refused as exc:
+            self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
+            return None
+        after = move.after
+        if after.effect in self._steps and after.due_at is not None and after.due_at <= now:
+            after = after._replace(lease_token=token, lease_until=now + self._context.timing.lease)
+            return move._replace(after=after)
+        return move
+
+    @contextmanager
+    def _kept(self, token: str) -> Iterator[None]:
+        """Renew the leases of a claim for as long as the block lasts."""
+        done = threading.Event()
+        lease = self._context.timing.lease
+
+        def renew() -> None:
+            while not done.wait(lease.total_seconds() / 3):
+                try:
+                    with self._context.store.begin() as tx:
+                        tx.jobs.renew(token, self._context.clock() + lease)
+                except DatabaseUnavailable:
+                    continue  # the lease may run out; then another worker does the step again, and this one's write loses
+
+        keeper = threading.Thread(target=renew, name="lease-keeper", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()

@@ -1,0 +1,116 @@
+"""From a finished training to a published asset: artefacts to their final keys, then one asset by one move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Final
+
+from orchestrator.app.context import Context, new_id
+from orchestrator.app.moves import Ask
+from orchestrator.app.outcome import Outcome
+from orchestrator.domain import machine
+from orchestrator.domain.actors import Actor
+from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.domain.commands import Command
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.guards import Given
+from orchestrator.domain.model import Job, JobSheet, Run
+from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.states import TERMINAL
+from orchestrator.ports.storage import ObjectChanged, ObjectMissing
+from orchestrator.ports.store import Tx
+
+THREADS: Final = 4
+MODEL_TYPE: Final = "HUMAN_MODEL_2D"
+
+
+class Publishing:
+    """The steps behind Effect.STORE_MODEL and Effect.PUBLISH."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def store_model(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Copy what the stages made out of the runs' own prefixes, where late zombies might still write."""
+        made = self._made(jobs)
+        idle = [job for job in jobs if not made[job.id]]
+        busy = [job for job in jobs if made[job.id]]
+        outcomes = [self._stored(job, {}) for job in idle]
+        if busy:
+            with ThreadPoolExecutor(min(THREADS, len(busy)), "store-model") as pool:
+                outcomes += pool.map(lambda job: self._stored(job, made[job.id]), busy)
+        return outcomes
+
+    def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
+        storage = self._context.storage
+        try:
+            for artefact in made.values():
+                target = self._final_key(job, artefact)
+                there = storage.head(target)
+                if there is None or there.size_bytes != artefact["size_bytes"]:
+                    source = storage.head(str(artefact["key"]))
+                    if source is None or source.size_bytes != artefact["size_bytes"]:
+                        raise ObjectMissing(f"the artefact {artefact['name']} is not where its run put it")
+                    storage.copy(source, target)
+        except Unavailable:
+            return Outcome(job, snooze=self._context.timing.step_retry)
+        except (ObjectMissing, ObjectChanged) as exc:
+            given = Given(failure=FailureClass.INFRASTRUCTURE)
+            return Outcome(
+                job, Ask(Command.FAIL, Actor.SYSTEM, given=given, description=exc.message, message=exc.message)
+            )
+        details: dict[str, object] = {"files": sorted(made)}
+        return Outcome(job, Ask(Command.MODEL_STORED, Actor.SYSTEM, details=details, message=""))
+
+    def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Make the asset, in the transaction of the move that says so."""
+        made = self._made(jobs)
+        with self._context.store.read() as tx:
+            sheets = tx.reads.sheets([job.id for job in jobs])
+        return [self._published(job, made[job.id], sheets[job.id]) for job in jobs]
+
+    def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet) -> Outcome:
+        at = self._context.clock()
+        row = machine.decide(job, Command.PUBLISH, Actor.SYSTEM)
+        state = AssetState.ACTIVED if row.target in TERMINAL else AssetState.UNACTIVED
+        asset_id = job.asset_id or new_id(at)
+        asset = Asset(
+            asset_id, job.project_id, job.id, MODEL_TYPE, state, sheet.name, sheet.description,
+            {"profile": job.profile, **sheet.attributes}, at, at,
+        )  # fmt: skip
+        profile = self._context.profile_of(job)
+        category = {profile.model_file: "MAIN", profile.thumbnail_file: "COVER"}
+        contents = [
+            AssetFile(
+                new_id(at), category.get(name, "OTHER"), name, self._final_key(job, each), str(each["content_type"]),
+                int(str(each["size_bytes"])), str(each["sha256"]),
+            )
+            for name, each in made.items()
+        ]  # fmt: skip
+        ask = Ask(
+            Command.PUBLISH, Actor.SYSTEM, assign={"asset_id": asset_id}, details={"asset_id": asset_id}, message=""
+        )
+        return Outcome(job, ask, within=partial(_publish, asset, contents))
+
+    def _made(self, jobs: Sequence[Job]) -> dict[str, dict[str, Mapping[str, object]]]:
+        """Per job: artefact name -> artefact, of two with one name the later stage's."""
+        with self._context.store.read() as tx:
+            succeeded = tx.runs.succeeded([job.id for job in jobs])
+        return {
+            job.id: {str(made["name"]): made for run in _by_age(succeeded[job.id]) for made in run.artefacts} for job in jobs
+        }
+
+    def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
+        """Where an artefact is kept: below its own content, so that a retraining never writes over a published model."""
+        return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
+
+
+def _by_age(runs: Mapping[str, Run]) -> list[Run]:
+    return sorted(runs.values(), key=lambda run: run.attempt)
+
+
+def _publish(asset: Asset, contents: Sequence[AssetFile], tx: Tx) -> None:
+    tx.assets.publish(asset, contents, asset.updated_at)

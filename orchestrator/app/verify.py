@@ -1,0 +1,99 @@
+"""The machine's check of what was uploaded: every material of the profile, every reason at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+from orchestrator.app.context import Context
+from orchestrator.app.moves import Ask
+from orchestrator.app.outcome import Outcome
+from orchestrator.app.stored import StoredObject
+from orchestrator.domain.actors import Actor
+from orchestrator.domain.commands import Command
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.media import Reason, Verdict
+from orchestrator.domain.model import File, FileState, Job
+from orchestrator.domain.profile import Material
+from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing
+from orchestrator.ports.store import Tx
+
+THREADS: Final = 4  # probes are child processes: threads only wait for them
+_MESSAGE_LIMIT: Final = 2000  # characters; MetaStudio shows at most 2048
+
+
+class Verification:
+    """The step behind Effect.VERIFY."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def step(self, jobs: Sequence[Job]) -> list[Outcome]:
+        judged = [job for job in jobs if self._context.profile_of(job).materials]
+        if not judged:
+            return [_accepted(job, {}) for job in jobs]
+        ids = [job.id for job in judged]
+        with self._context.store.read() as tx:
+            files = tx.files.of_jobs(ids, FileState.SEALED)
+            attributes = {job_id: sheet.attributes for job_id, sheet in tx.reads.sheets(ids).items()}
+        with ThreadPoolExecutor(min(THREADS, len(judged)), "verify") as pool:
+            outcomes = pool.map(lambda job: self._verify(job, files[job.id], attributes.get(job.id, {})), judged)
+            return [*(_accepted(job, {}) for job in jobs if job.id not in files), *outcomes]
+
+    def _verify(self, job: Job, files: Sequence[File], attributes: Mapping[str, object]) -> Outcome:
+        profile = self._context.profile_of(job)
+        verdicts: dict[str, Verdict] = {}
+        facts: dict[str, dict[str, object]] = {}
+        try:
+            for file in files:
+                material = profile.material(file.kind)
+                if material is not None:
+                    verdicts[file.kind] = verdict = self._judge(file, material, attributes)
+                    facts[file.id] = verdict.as_dict()["facts"]  # type: ignore[assignment]  # a dict by its own contract
+        except Unavailable:
+            return Outcome(job, snooze=self._context.timing.step_retry)
+        lacking = profile.lacking(job.switches, frozenset(file.kind for file in files))
+        bad = {kind: verdict.reasons for kind, verdict in verdicts.items() if not verdict.accepted}
+        if not bad and not lacking:
+            return _accepted(job, verdicts)._replace(within=_recording(facts))
+        texts = [f"{kind.replace('_', ' ')}: {r.message}" for kind, reasons in bad.items() for r in reasons]
+        text = " ".join([*texts, *(f"{lack[0].upper()}{lack[1:]}." for lack in lacking.values())])[:_MESSAGE_LIMIT]
+        first = next((reasons[0].code for reasons in bad.values()), "material_missing")
+        details = _details(verdicts) | {"missing": sorted(lacking)}
+        ask = Ask(
+            Command.AUTO_REJECT, Actor.SYSTEM, description=text, error_code=first, details=details, message=text
+        )
+        return Outcome(job, ask, within=_recording(facts))
+
+    def _judge(self, file: File, material: Material, attributes: Mapping[str, object]) -> Verdict:
+        rules = material.rules
+        if material.alpha_from:
+            rules = replace(rules, alpha=bool(attributes.get(material.alpha_from, False)))
+        info = ObjectInfo(str(file.final_key), str(file.etag), file.size_bytes or 0)
+        try:
+            return self._context.prober.judge(StoredObject(self._context.storage, info), material.judged_as, rules)
+        except (ObjectMissing, ObjectChanged) as exc:
+            message = f"{exc.message}. Upload the file again."
+            return Verdict.refused(material.judged_as, info.size_bytes, Reason(exc.code, "file", None, None, "file", message))
+
+
+def _details(verdicts: Mapping[str, Verdict]) -> dict[str, object]:
+    """What the log keeps: reasons and warnings of every file, and the facts that people ask for."""
+    return {"files": {kind: verdict.as_dict() for kind, verdict in verdicts.items()}}
+
+
+def _accepted(job: Job, verdicts: Mapping[str, Verdict]) -> Outcome:
+    details = _details(verdicts) if verdicts else None
+    return Outcome(job, Ask(Command.AUTO_ACCEPT, Actor.SYSTEM, details=details, message=""))
+
+
+def _recording(facts: Mapping[str, Mapping[str, object]]) -> Callable[[Tx], None]:
+    """Writes what was measured to the file rows."""
+
+    def write(tx: Tx) -> None:
+        for file_id, measured in facts.items():
+            tx.files.record(file_id, facts=dict(measured))
+
+    return write

@@ -167,7 +167,9 @@ LOG_TYPES: Final[Mapping[LogType, LogInfo]] = {
     LogType.SYSTEM_BEAUTY_PREPROCESSING: LogInfo(Actor.SYSTEM, "retouching running"),
     LogType.SYSTEM_BEAUTY_PREPROCESS_FAILED: LogInfo(Actor.SYSTEM, "retouching failed"),
     LogType.ADMIN_CONFIRM_ACTION: LogInfo(Actor.ADMIN, "admin confirmed the actions"),
-    LogType.ADMIN_STOP_ACTION_GENERATE_DATA_PREPROCESS: LogInfo(Actor.ADMIN, "atomic-action generation stopped by hand"),
+    LogType.ADMIN_STOP_ACTION_GENERATE_DATA_PREPROCESS: LogInfo(
+        Actor.ADMIN, "atomic-action generation stopped by hand"
+    ),
     LogType.ADMIN_STOP_ACTION_GENERATE_ORI_PREPROCESS: LogInfo(Actor.ADMIN, "choreography stopped by hand"),
     LogType.SYSTEM_BEAUTY_PREPROCESS_SUCCESS: LogInfo(Actor.SYSTEM, "retouched training video ready"),
     LogType.SYSTEM_COMPILE_FAILED: LogInfo(Actor.SYSTEM, "compilation failed"),
@@ -219,8 +221,12 @@ LOG_TYPES: Final[Mapping[LogType, LogInfo]] = {
     LogType.TIME_OUT_RETRY: LogInfo(Actor.SYSTEM, "retried after a timeout"),
     LogType.ADMIN_UPDATE_TRAIN_LOCATION: LogInfo(Actor.ADMIN, "admin changed the training region"),
     LogType.SYSTEM_WAIT_ASSET_SYNC: LogInfo(Actor.SYSTEM, "waiting for asset synchronisation"),
-    LogType.ADMIN_UPDATE_INFERENCE_DATA_CHAT_PROCESS_VIDEO: LogInfo(Actor.ADMIN, "admin changed the inference time range of the chat service"),
+    LogType.ADMIN_UPDATE_INFERENCE_DATA_CHAT_PROCESS_VIDEO: LogInfo(
+        Actor.ADMIN, "admin changed the inference time range of the chat service"
+    ),
     LogType.ADMIN_UPDATE_TRAIN_TIME: LogInfo(Actor.ADMIN, "admin changed the training time range"),
-    LogType.SYSTEM_INFERENCE_DATA_REASSEMBLE_WAITING: LogInfo(Actor.SYSTEM, "inference data waiting to be re-assembled"),
+    LogType.SYSTEM_INFERENCE_DATA_REASSEMBLE_WAITING: LogInfo(
+        Actor.SYSTEM, "inference data waiting to be re-assembled"
+    ),
     LogType.SYSTEM_INFERENCE_DATA_REASSEMBLE_PROCESSING: LogInfo(Actor.SYSTEM, "inference data being re-assembled"),
 }

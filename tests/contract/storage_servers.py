@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,17 +14,17 @@ from typing import Final
 
 import httpx
 
-from orchestrator.adapters.s3.options import S3Options
+from orchestrator.adapters.s3.options import S3Options, StoreKind
 from orchestrator.adapters.s3.storage import S3Storage
 from orchestrator.domain.uploads import MIN_PART_BYTES
 from orchestrator.embedded.kept import free_port, listens
 from orchestrator.embedded.process import Child, Process
 from orchestrator.ports.storage import Storage
+from tests.contract.storage_localstack import LocalStackServer, install, localstack_programs
 from tests.contract.storage_radosgw import RadosgwServer
 from tests.fakes.storage import MemoryStorage
 from tests.servers import Server, ServerMissing, StoreServer
 
-BUILD: Final = Path(__file__).parents[2] / "build"
 SWIFT: Final = "swift==2.38.3"
 
 
@@ -77,12 +76,22 @@ def radosgw(cleanup: ExitStack) -> StoreUnderTest:
     return store
 
 
+def localstack(cleanup: ExitStack) -> StoreUnderTest:
+    server = cleanup.enter_context(LocalStackServer(localstack_programs()))
+    # As AWS: so that what is only sent there is tried as well.
+    options = S3Options(
+        server.url, "test-bucket", server.access_key, server.secret_key, profile=StoreKind.AWS, addressing="path"
+    )
+    return _s3(options)
+
+
 STORES: Final[Mapping[str, Callable[[ExitStack], StoreUnderTest]]] = {
     "memory": memory,
     "memory-careless": memory_careless,
     "rclone": rclone,
     "swift": swift,
     "radosgw": radosgw,
+    "localstack": localstack,
 }
 
 
@@ -107,22 +116,8 @@ def swift_programs() -> Path:
     Raises:
         ServerMissing: it cannot be installed here.
     """
-    home = BUILD / f"{SWIFT.replace('==', '-')}-py{sys.version_info.major}{sys.version_info.minor}"
-    programs = home / "bin"
-    done = home / "installed"
-    if not done.exists():
-        try:
-            venv.create(home, with_pip=True, clear=True)
-            subprocess.run(
-                [programs / "python", "-m", "pip", "install", "--quiet", SWIFT],
-                check=True,
-                capture_output=True,
-                timeout=300,
-            )
-        except (OSError, subprocess.SubprocessError) as exc:
-            raise ServerMissing(f"{SWIFT} cannot be installed here: {type(exc).__name__}") from exc
-        done.touch()
-    return programs
+    version = f"{sys.version_info.major}{sys.version_info.minor}"
+    return install(f"{SWIFT.replace('==', '-')}-py{version}", sys.executable, [SWIFT])
 
 
 class SwiftServer(Server):

@@ -13,7 +13,7 @@ from orchestrator.adapters.s3.check import CheckResult, check_store, is_safe
 from orchestrator.adapters.s3.options import S3Options
 from orchestrator.adapters.s3.storage import S3Storage
 from tests.contract.storage_scripted import Answer, ScriptedStore, error
-from tests.contract.storage_servers import StoreUnderTest, radosgw, rclone, swift
+from tests.contract.storage_servers import StoreUnderTest, localstack, radosgw, rclone, swift
 from tests.servers import ServerMissing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(400)]
@@ -77,6 +77,16 @@ def test_a_store_that_copies_for_strangers_is_safe_only_with_a_write_only_signer
     assert is_safe(with_signer)
     assert set(failed(with_signer)) == {"copy-if-match"}
     assert failed(without)["copy-header"] == "must"
+
+
+def test_a_store_that_lets_unsigned_requests_in_is_not_safe():
+    with ExitStack() as cleanup:
+        try:
+            options = options_of(localstack(cleanup))
+        except ServerMissing as exc:
+            pytest.skip(str(exc))
+        results = check_store(options)
+    assert {name for name, level in failed(results).items() if level == "must"} == {"signature"}
 
 
 def test_a_missing_bucket_ends_the_check(demo):

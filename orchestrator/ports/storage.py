@@ -77,7 +77,7 @@ class Storage(Protocol):
 
         Args:
             sizes: bytes of each part; where given, Content-Length is signed and no other length is taken.
-            now: aware UTC; the moment the validity of the URLs begins.
+            now: aware UTC. The URLs are valid from then on, or from a little earlier for a store whose clock is late.
             expires_in: at most 7 days (SigV4's own limit).
         """
 

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from orchestrator.adapters.media.check import judge
-from orchestrator.domain.media import MediaKind
-from tests.media_samples import RULES, folder, truth
+from orchestrator.adapters.media.prober import SandboxedProber
+from orchestrator.domain.media import MediaKind, check
+from tests.media_samples import RULES, Bytes, folder, sample, truth
 
-CASES = [(case, profile) for case in truth() for profile in case["expect"]]
+BY_NAME = {case["name"]: case for case in truth()}
+CASES = [(name, profile) for name, case in BY_NAME.items() for profile in case["expect"]]
+WHOLE = [name for name, case in BY_NAME.items() if case["facts"] and name != "cut_off.mp4"]
 
 
-@pytest.mark.parametrize(("case", "profile"), CASES, ids=[f"{case['name']}-{profile}" for case, profile in CASES])
-def test_a_sample_gets_its_verdict_and_reason(case, profile):
-    expected = case["expect"][profile]
-    line = judge(folder() / case["name"], RULES[profile], kind=MediaKind(case["kind"]))
-    codes = [reason["code"] for reason in line["reasons"]]
+@cache
+def measured(name):
+    """Facts of a sample; a profile then only judges them, so each file is looked at once."""
+    return SandboxedProber().facts(Bytes(sample(name)), MediaKind(BY_NAME[name]["kind"]))
 
-    assert line["verdict"] == expected["verdict"], codes
+
+@pytest.mark.parametrize(("name", "profile"), CASES)
+def test_a_sample_gets_its_verdict_and_reason(name, profile):
+    expected = BY_NAME[name]["expect"][profile]
+    verdict = check(measured(name), RULES[profile])
+    codes = [reason.code for reason in verdict.reasons]
+
+    assert verdict.accepted is (expected["verdict"] == "accept"), codes
     if expected["reasons"]:
         assert set(codes) & {*expected["reasons"], *expected["also"]}
-    assert all(reason["message"] for reason in line["reasons"])
-    assert line["facts"]["size_bytes"] == case["bytes"]
+        assert codes[0] in {*expected["reasons"], *expected["also"]}
+    assert all(reason.message for reason in verdict.reasons)
+    assert verdict.facts.size_bytes == BY_NAME[name]["bytes"]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [case for case in truth() if case["facts"] and case["name"] != "cut_off.mp4"],
-    ids=lambda case: case["name"],
-)
-def test_the_facts_of_a_sample_are_what_it_is(case):
-    line = judge(folder() / case["name"], RULES["ims_opaque"], kind=MediaKind.VIDEO)
-    wanted = {name: value for name, value in case["facts"].items() if value is not None}
-    assert {name: line["facts"].get(name) for name in wanted} == wanted
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_facts_of_a_sample_are_what_it_is(name):
+    wanted = {fact: value for fact, value in BY_NAME[name]["facts"].items() if value is not None}
+    found = measured(name).as_dict()
+    assert {fact: found.get(fact) for fact in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", ["landscape.mp4", "renamed.mp4", "square.jpg", "voice.wav"])
+def test_a_line_of_the_check_says_file_profile_verdict_and_reasons(name):
+    kind = BY_NAME[name]["kind"]
+    profile = "metastudio" if kind == "video" else "asset"
+    line = judge(folder() / name, RULES[profile])
+
+    assert list(line) == ["file", "profile", "kind", "verdict", "reasons", "warnings", "facts"]
+    assert line["kind"] == kind
+    assert line["verdict"] == BY_NAME[name]["expect"][profile]["verdict"]
+    assert ("extension_mismatch" in line["warnings"]) == (name == "renamed.mp4")

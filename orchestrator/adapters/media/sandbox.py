@@ -116,7 +116,9 @@ class _Session:
 
     def _set_clock(self) -> None:
         left = self._limits.max_wall_s - self._elapsed()
-        self._channel.settimeout(max(left, 0.001))
+        if left <= 0:
+            raise TimeoutError
+        self._channel.settimeout(left)
 
     def _serve(self, kind: str) -> dict[str, Any]:
         job = {

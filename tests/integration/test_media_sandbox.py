@@ -1,0 +1,204 @@
+"""What the confined child cannot do, and how its parent ends it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from orchestrator.adapters.media import sandbox
+from orchestrator.adapters.media.prober import SandboxedProber
+from orchestrator.adapters.media.sandbox import Limits
+from orchestrator.domain.errors import StorageUnavailable
+from orchestrator.domain.media import MediaKind
+from orchestrator.ports.storage import ObjectChanged, ObjectMissing
+from tests.media_odd import mp4, webm
+from tests.media_samples import METASTUDIO, RULES, Bytes, generator, sample
+
+VIDEO = MediaKind.VIDEO
+
+
+@pytest.fixture(scope="module")
+def prober():
+    return SandboxedProber()
+
+
+class Listener:
+    """A socket on loopback that counts who comes."""
+
+    def __init__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.01)
+        self.port = self._socket.getsockname()[1]
+
+    def visitors(self):
+        count = 0
+        while True:
+            try:
+                self._socket.accept()[0].close()
+            except TimeoutError:
+                return count
+            count += 1
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture
+def listener():
+    open_socket = Listener()
+    yield open_socket
+    open_socket.close()
+
+
+def disguises(port, canary):
+    """Texts and boxes that make careless readers open an address or a file."""
+    url = f"http://127.0.0.1:{port}/x".encode()
+    path = str(canary).encode()
+    g = generator()
+    dref = (
+        struct.pack(">II", 0, 2)
+        + g.fullbox(b"url ", 0, 0, url + b"\0").bytes()
+        + g.fullbox(b"alis", 0, 0, path).bytes()
+    )
+
+    def elsewhere(movie):
+        movie.video().get(b"mdia", b"minf", b"dinf", b"dref").data = dref
+
+    reference = g.box(b"rdrf", struct.pack(">I", 0), b"url ", struct.pack(">I", len(url)), url)
+    movie = g.box(b"rmra", g.box(b"rmda", reference))
+    return {
+        "playlist": b"#EXTM3U\n#EXTINF:360,\n" + url + b"\n" + path + b"\n#EXT-X-ENDLIST\n",
+        "concat": b"ffconcat version 1.0\nfile '" + path + b"'\nfile '" + url + b"'\n",
+        "sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video %d RTP/AVP 96\n" % port,
+        "dash": b"<?xml version='1.0'?><MPD><BaseURL>" + url + b"</BaseURL></MPD>",
+        "dref": g.edit(mp4(), elsewhere),
+        "rmra": g.box(b"ftyp", b"qt  \0\0\0\0").bytes() + g.box(b"moov", movie).bytes(),
+        "playlist-behind-ftyp": g.box(b"ftyp", b"isom\0\0\0\0").bytes() + b"#EXTM3U\n" + url,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["playlist", "concat", "sdp", "dash", "dref", "rmra", "playlist-behind-ftyp"])
+def test_nothing_is_opened_because_of_a_file(prober, listener, tmp_path, name):
+    canary = tmp_path / "canary"
+    canary.write_text("secret")
+    read_before = canary.stat().st_atime_ns
+    verdict = prober.judge(Bytes(disguises(listener.port, canary)[name]), VIDEO, METASTUDIO)
+
+    assert not verdict.accepted
+    assert "probe_limit_exceeded" not in {reason.code for reason in verdict.reasons}
+    assert listener.visitors() == 0
+    assert canary.stat().st_atime_ns == read_before
+
+
+ATTEMPTS = """
+import os, socket, sys
+from orchestrator.adapters.media import confine
+import ctypes
+opened = []
+def attempt(name, what):
+    try:
+        what()
+    except (OSError, MemoryError, RuntimeError):
+        return
+    opened.append(name)
+confine.limit(512 << 20, 20)
+mode = confine.confine()
+attempt("open", lambda: open("/etc/hostname"))
+attempt("socket", lambda: socket.socket())
+attempt("fork", os.fork)
+attempt("exec", lambda: os.execv("/bin/true", ["true"]))
+attempt("unlink", lambda: os.unlink("/nowhere/at/all") if False else os.rmdir("/tmp/understudy-nothing"))
+attempt("memory", lambda: bytearray(2 << 30))
+attempt("kill", lambda: os.kill(os.getppid(), 0))
+os.write(1, (mode + " " + ",".join(opened)).encode())
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="seccomp is of Linux")
+def test_a_confined_process_can_open_connect_fork_and_allocate_nothing():
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-I", "-c", ATTEMPTS], capture_output=True, timeout=30, check=True)
+    mode, _, opened = done.stdout.decode().partition(" ")
+    if mode != "seccomp":
+        pytest.skip(f"this machine allows no system call filter ({mode})")
+    assert opened == ""
+
+
+class Failing(Bytes):
+    """A store that stops answering after the first ranges."""
+
+    def __init__(self, data, error):
+        super().__init__(data)
+        self.error = error
+
+    def read_range(self, start, length):
+        if len(self.ranges) >= 1:
+            raise self.error
+        return super().read_range(start, length)
+
+
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("x"), ObjectMissing("x"), ObjectChanged("x")], ids=lambda e: e.code
+)
+def test_a_store_that_fails_is_no_verdict(prober, error):
+    with pytest.raises(type(error)):
+        prober.judge(Failing(sample("landscape.mp4"), error), VIDEO, METASTUDIO)
+
+
+def test_an_operating_system_error_of_a_source_is_a_storage_failure(prober):
+    with pytest.raises(StorageUnavailable):
+        prober.judge(Failing(sample("landscape.mp4"), ConnectionResetError()), VIDEO, METASTUDIO)
+
+
+@pytest.mark.parametrize("limits", [Limits(max_read_bytes=20_000), Limits(max_requests=1)], ids=["bytes", "requests"])
+def test_a_file_that_costs_too_much_is_refused_and_not_retried(limits):
+    source = Bytes(sample("landscape.mp4"))
+    verdict = SandboxedProber(limits).judge(source, VIDEO, METASTUDIO)
+    assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
+    assert source.ranges.count((0, 16384)) == 1
+
+
+class Slow(Bytes):
+    """Takes the parent's whole time for one range."""
+
+    def read_range(self, start, length):
+        threading.Event().wait(0.5)
+        return super().read_range(start, length)
+
+
+def test_the_clock_stops_a_check_after_one_second_try():
+    source = Slow(sample("landscape.mp4"))
+    verdict = SandboxedProber(Limits(max_wall_s=0.4)).judge(source, VIDEO, METASTUDIO)
+    assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
+    assert "0.4 s" in verdict.reasons[0].message
+    assert len(source.ranges) <= 2
+
+
+def test_a_child_that_dies_is_tried_twice_and_then_the_file_refused(monkeypatch):
+    monkeypatch.setattr(sandbox, "CHILD", "orchestrator.adapters.media.nowhere")
+    verdict = SandboxedProber().judge(Bytes(mp4()), VIDEO, METASTUDIO)
+    assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
+
+
+def test_several_threads_judge_at_once(prober):
+    names = ["landscape.mp4", "recorder.webm", "too_short.mp4", "playlist.mp4"] * 2
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = list(pool.map(lambda name: prober.judge(Bytes(sample(name)), VIDEO, RULES["ims_opaque"]), names))
+    assert [verdict.accepted for verdict in verdicts] == [True, True, False, False] * 2
+
+
+def test_a_check_reads_a_part_of_a_big_file_and_is_quick(prober):
+    source = Bytes(webm(900, fps=25))
+    begin = time.monotonic()
+    verdict = prober.judge(source, VIDEO, RULES["ims_opaque"])
+    assert verdict.accepted
+    assert time.monotonic() - begin < 10  # generous: the machine is shared
+    assert verdict.facts.read_bytes == sum(length for _, length in source.ranges)

@@ -85,7 +85,11 @@ class Storage(Protocol):
         """Parts that have arrived, by number. Raises UploadGone."""
 
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> None:
-        """Join exactly these parts. Raises UploadGone; a timeout is StorageUnavailable and says nothing of the outcome."""
+        """Join exactly these parts.
+
+        Raises UploadGone, or UploadIncomplete when the store does not hold them. StorageUnavailable says nothing of the
+        outcome: look at the parts, then at the object.
+        """
 
     def abort_upload(self, key: str, upload_id: str) -> bool:
         """Drop the upload. True once the store says it knows no such upload; False: parts may be left, abort again."""

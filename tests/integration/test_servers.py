@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,7 +143,7 @@ from tests.servers import FakeRedisServer, Postgres, StoreServer
 servers = [Postgres(), StoreServer(), FakeRedisServer()]
 for server in servers:
     server.start()
-print(*(server.pid for server in servers), flush=True)
+print(*(server.pid for server in servers), *(server.dir for server in servers), flush=True)
 time.sleep(60)
 """
 
@@ -152,10 +153,13 @@ def test_servers_end_with_their_owner_even_if_it_is_killed(ending):
     with subprocess.Popen(
         [sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as owner:
-        servers = [psutil.Process(int(pid)) for pid in owner.stdout.readline().split()]
+        words = owner.stdout.readline().split()
+        servers = [psutil.Process(int(pid)) for pid in words[:3]]
         os.kill(owner.pid, ending)
         owner.wait(30)
     deadline_s = time.monotonic() + 20
     while any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers):
         assert time.monotonic() < deadline_s, f"still running: {servers}"
         time.sleep(0.05)
+    for directory in words[3:]:  # a killed owner cannot remove its data
+        shutil.rmtree(directory, ignore_errors=True)

@@ -15,7 +15,7 @@ from typing import Final
 from orchestrator.app.context import Context, new_token
 from orchestrator.app.dispatch import Dispatcher
 from orchestrator.app.moves import Ask, effects_now, plan, wake
-from orchestrator.app.outcome import Outcome
+from orchestrator.app.outcome import Outcome, Step
 from orchestrator.app.publish import Publishing
 from orchestrator.app.verify import Verification
 from orchestrator.domain.actors import Actor
@@ -25,13 +25,12 @@ from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Job, Move
 from orchestrator.domain.retry import FailureClass
 
-Step = Callable[[Sequence[Job]], list[Outcome]]
 Report = Callable[[str, dict[str, object]], None]  # event and fields, for the process's log
 
 MIN_BATCH: Final = 4
 FAST_S: Final = 0.02  # a step that is faster per job gets larger batches,
 SLOW_S: Final = 0.2  # one that is slower gets smaller ones, so that other workers share the work
-BUDGET: Final = timedelta(seconds=60)  # of one drain; half of a task's hard time limit
+BUDGET: Final = timedelta(seconds=15)  # of one drain; below the soft shutdown, so that a stopping worker ends by itself
 
 # What is asked of a job that broke its step, or killed its worker, again and again. No row: it is tried on, slowly.
 _GIVEN_UP: Final = {
@@ -49,9 +48,9 @@ class Engine:
         self._context = context
         self._dispatcher = dispatcher
         self._steps: dict[Effect, Step] = {
-            Effect.VERIFY: verification.step,
-            Effect.STORE_MODEL: publishing.store_model,
-            Effect.PUBLISH: publishing.publish,
+            Effect.VERIFY: Step(verification.verify, verification.record),
+            Effect.STORE_MODEL: Step(publishing.store_model),
+            Effect.PUBLISH: Step(publishing.publish, publishing.record),
         }
         self._sizes = dict.fromkeys(self._steps, MIN_BATCH)
         self.report: Report = lambda _event, _fields: None
@@ -113,7 +112,7 @@ class Engine:
         began_at = self._context.clock()
         with self._kept(token):
             try:
-                outcomes = self._steps[effect](jobs)
+                outcomes = self._steps[effect].work(jobs)
             except DatabaseUnavailable:
                 raise
             except Exception as exc:  # noqa: BLE001  a broken job must not take its batch along
@@ -157,9 +156,10 @@ class Engine:
         moves = [move for _, move in asked if move is not None]
         with context.store.begin() as tx:
             won = tx.jobs.move_many(moves)
-            for outcome, move in asked:
-                if move is not None and move.before.id in won and outcome.within is not None:
-                    outcome.within(tx)
+            for effect, step in self._steps.items():
+                extra = [o for o, move in asked if o.extra is not None and o.job.effect is effect and o.job.id in won]
+                if extra and step.record is not None:
+                    step.record(tx, extra)
             lost = [outcome.job.id for outcome, move in asked if move is None or move.before.id not in won]
             if lost:
                 tx.jobs.give_back(token, lost)  # moved meanwhile by a person: whoever claims it next looks again

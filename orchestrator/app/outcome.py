@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -17,11 +17,18 @@ class Outcome(NamedTuple):
     Attributes:
         ask: the command that tells how it went; None: nothing is wrong, look again after `snooze`.
         crashed: the step itself broke; so many times, and the job is given up at this place.
-        within: what else is written in the transaction of the move, if the move is won.
+        extra: what the step's recorder writes in the transaction of the move, if the move is won.
     """
 
     job: Job
     ask: Ask | None = None
     snooze: timedelta | None = None
     crashed: bool = False
-    within: Callable[[Tx], None] | None = None
+    extra: object = None
+
+
+class Step(NamedTuple):
+    """What an effect runs: `work` outside any transaction, `record` inside the one that writes the moves it won."""
+
+    work: Callable[[Sequence[Job]], list[Outcome]]
+    record: Callable[[Tx, Sequence[Outcome]], None] | None = None

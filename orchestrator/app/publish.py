@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, cast
 
 from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask
@@ -93,7 +92,12 @@ class Publishing:
         ask = Ask(
             Command.PUBLISH, Actor.SYSTEM, assign={"asset_id": asset_id}, details={"asset_id": asset_id}, message=""
         )
-        return Outcome(job, ask, within=partial(_publish, asset, contents))
+        return Outcome(job, ask, extra=(asset, contents))
+
+    def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
+        """Write the assets of the moves that were won."""
+        published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
+        tx.assets.publish_many(published, self._context.clock())
 
     def _made(self, jobs: Sequence[Job]) -> dict[str, dict[str, Mapping[str, object]]]:
         """Per job: artefact name -> artefact, of two with one name the later stage's."""
@@ -110,7 +114,3 @@ class Publishing:
 
 def _by_age(runs: Mapping[str, Run]) -> list[Run]:
     return sorted(runs.values(), key=lambda run: run.attempt)
-
-
-def _publish(asset: Asset, contents: Sequence[AssetFile], tx: Tx) -> None:
-    tx.assets.publish(asset, contents, asset.updated_at)

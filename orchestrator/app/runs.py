@@ -41,6 +41,9 @@ class Runs:
         found: list[tuple[Run, RunStatus | None]] = []
         specs = self._specs.of(runs)
         for run in runs:
+            if run.id not in specs:
+                found.append((run, RunStatus("", RunState.CANCELLED, message="the job was deleted")))
+                continue
             backend = self._context.pools[run.pool].backend
             try:
                 handle = backend.find(run.key) or backend.submit(specs[run.id], run.key)
@@ -136,10 +139,12 @@ class Runs:
         return now + max(timing.poll_first, min(age / 10, timing.poll_longest))
 
     def _moves(self, tx: Tx, ended: Iterable[tuple[Run, RunStatus | None]], now: datetime) -> list[Move]:
+        ended = list(ended)
+        jobs = tx.jobs.get_many([run.job_id for run, _ in ended])
         moves = []
         for run, status in ended:
-            job = self._job_of(tx, run)
-            if job is None or status is None:
+            job = jobs.get(run.job_id)  # none: deleted, and needs nothing from its runs
+            if job is None or status is None or job.run_id != run.id:
                 continue
             failure = self._input_trouble(tx, run, status) or run.failure
             if run.outcome is RunOutcome.SUCCEEDED and failure is None:
@@ -154,19 +159,9 @@ class Runs:
                 continue  # the job has been moved on without this run
         return moves
 
-    def _job_of(self, tx: Tx, run: Run) -> Job | None:
-        """The job, if it still stands on this run."""
-        try:
-            job = tx.jobs.get(run.job_id)
-        except Exception as exc:  # a deleted job needs nothing from its runs
-            if getattr(exc, "code", "") != "not_found":
-                raise
-            return None
-        return job if job.run_id == run.id else None
-
     def _input_trouble(self, tx: Tx, run: Run, status: RunStatus) -> FailureClass | None:
         """Pin what was read; another content than the pinned one can only mean that somebody changed the store."""
-        files = self._specs.files_by_input(run, tx)
+        files = self._specs.files_by_input(run, tx) if status.input_hashes else {}
         for name, sha256 in status.input_hashes.items():
             if name in files and not tx.files.record_hash(files[name], sha256):
                 return FailureClass.DATA

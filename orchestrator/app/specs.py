@@ -27,7 +27,9 @@ class Specs:
             files = tx.files.of_jobs(ids, FileState.SEALED)
             before = tx.runs.succeeded(ids)
             sheets = tx.reads.sheets(ids)
-            profiles = {run.id: self._context.profile_of(tx.jobs.get(run.job_id)) for run in runs}
+            jobs = tx.jobs.get_many(ids)
+        # a job deleted this moment has runs nobody wants: they are asked to stop as soon as they have a handle
+        profiles = {run.id: self._context.profile_of(jobs[run.job_id]) for run in runs if run.job_id in jobs}
         return {
             run.id: RunSpec(
                 run_id=run.id, job_id=run.job_id, project_id=run.project_id, stage=run.stage, attempt=run.attempt,
@@ -42,6 +44,7 @@ class Specs:
                 gpus=profiles[run.id].stages[run.stage].gpus,
             )
             for run in runs
+            if run.id in profiles
         }  # fmt: skip
 
     def files_by_input(self, run: Run, tx: Tx) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from orchestrator.app.context import Context
 from orchestrator.app.moves import Ask
@@ -30,7 +30,7 @@ class Verification:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def step(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def verify(self, jobs: Sequence[Job]) -> list[Outcome]:
         judged = [job for job in jobs if self._context.profile_of(job).materials]
         if not judged:
             return [_accepted(job, {}) for job in jobs]
@@ -57,7 +57,7 @@ class Verification:
         lacking = profile.lacking(job.switches, frozenset(file.kind for file in files))
         bad = {kind: verdict.reasons for kind, verdict in verdicts.items() if not verdict.accepted}
         if not bad and not lacking:
-            return _accepted(job, verdicts)._replace(within=_recording(facts))
+            return _accepted(job, verdicts)._replace(extra=facts)
         texts = [f"{kind.replace('_', ' ')}: {r.message}" for kind, reasons in bad.items() for r in reasons]
         text = " ".join([*texts, *(f"{lack[0].upper()}{lack[1:]}." for lack in lacking.values())])[:_MESSAGE_LIMIT]
         first = next((reasons[0].code for reasons in bad.values()), "material_missing")
@@ -65,7 +65,13 @@ class Verification:
         ask = Ask(
             Command.AUTO_REJECT, Actor.SYSTEM, description=text, error_code=first, details=details, message=text
         )
-        return Outcome(job, ask, within=_recording(facts))
+        return Outcome(job, ask, extra=facts)
+
+    def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
+        """Write what was measured to the file rows."""
+        for outcome in outcomes:
+            for file_id, measured in cast("Mapping[str, Mapping[str, object]]", outcome.extra).items():
+                tx.files.record(file_id, facts=dict(measured))
 
     def _judge(self, file: File, material: Material, attributes: Mapping[str, object]) -> Verdict:
         rules = material.rules
@@ -87,13 +93,3 @@ def _details(verdicts: Mapping[str, Verdict]) -> dict[str, object]:
 def _accepted(job: Job, verdicts: Mapping[str, Verdict]) -> Outcome:
     details = _details(verdicts) if verdicts else None
     return Outcome(job, Ask(Command.AUTO_ACCEPT, Actor.SYSTEM, details=details, message=""))
-
-
-def _recording(facts: Mapping[str, Mapping[str, object]]) -> Callable[[Tx], None]:
-    """Writes what was measured to the file rows."""
-
-    def write(tx: Tx) -> None:
-        for file_id, measured in facts.items():
-            tx.files.record(file_id, facts=dict(measured))
-
-    return write

@@ -83,6 +83,11 @@ class SqlJobs:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         return job_from(row)
 
+    def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs that are there and not deleted, by id."""
+        query = sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(job_ids), jobs.c.deleted_at.is_(None))
+        return {row.id: job_from(row) for row in self._connection.execute(query)}
+
     # writing
 
     def add(self, job: Job, sheet: JobSheet, change: Change) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.adapters.db.bulk import rows_json, source
 from orchestrator.adapters.db.tables import access_keys, asset_files, assets, comments, idempotency_keys, leases, projects
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.actors import Role
@@ -111,37 +112,39 @@ class SqlAssets:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def publish(self, asset: Asset, contents: Sequence[AssetFile], at: datetime) -> str:
-        """The asset of a job with exactly these files, new or in the place of its former model; gives its id.
+    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> None:
+        """Assets of jobs with exactly these files, new or in the place of the jobs' former models.
 
-        The unique job id makes it one asset per job, however often publishing is tried.
+        The unique job id makes it one asset per job, however often publishing is tried; a model that is published
+        again keeps its id, which the job carries.
         """
-        found = self._connection.execute(sa.select(assets.c.id).where(assets.c.job_id == asset.job_id)).scalar()
-        values = {"name": asset.name, "state": asset.state, "attributes": dict(asset.attributes), "updated_at": at}
-        if found is None:
-            asset_id = asset.id
-            self._connection.execute(
-                sa.insert(assets).values(
-                    id=asset_id, project_id=asset.project_id, job_id=asset.job_id, type=asset.type,
-                    description=asset.description, created_at=at, **values,
-                )
-            )  # fmt: skip
-        else:
-            asset_id = str(found)
-            self._connection.execute(
-                sa.update(assets).where(assets.c.id == asset_id).values(**values, version=assets.c.version + 1)
-            )
-            self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id == asset_id))
+        rows = [
+            {"id": a.id, "project_id": a.project_id, "job_id": a.job_id, "type": a.type, "state": a.state,
+             "name": a.name, "description": a.description, "attributes": a.attributes, "at": at}
+            for a, _ in published
+        ]  # fmt: skip
+        dialect = self._connection.dialect.name
+        attributes = "json(v.attributes)" if dialect == "sqlite" else "v.attributes"
+        columns = dict.fromkeys(rows[0], "text") | {"attributes": "json", "at": "at"}
+        statement = f"""
+            INSERT INTO assets
+              (id, project_id, job_id, type, state, version, name, description, attributes, created_at, updated_at)
+            SELECT v.id, v.project_id, v.job_id, v.type, v.state, 0, v.name, v.description, {attributes}, v.at, v.at
+            FROM {source(dialect, columns)} WHERE true
+            ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, name = excluded.name,
+              attributes = excluded.attributes, updated_at = excluded.updated_at, version = assets.version + 1,
+              deleted_at = NULL
+        """  # noqa: S608  only our own column names
+        self._connection.execute(sa.text(statement), {"rows": rows_json(rows)})
+        again = [asset.id for asset, _ in published]
+        self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id.in_(again)))
+        contents = [
+            {"id": c.id, "asset_id": asset.id, "category": c.category, "name": c.name, "key": c.key,
+             "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}
+            for asset, held in published for c in held
+        ]  # fmt: skip
         if contents:
-            self._connection.execute(
-                sa.insert(asset_files),
-                [
-                    {"id": c.id, "asset_id": asset_id, "category": c.category, "name": c.name, "key": c.key,
-                     "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}
-                    for c in contents
-                ],
-            )  # fmt: skip
-        return asset_id
+            self._connection.execute(sa.insert(asset_files), contents)
 
     def set_state(self, asset_id: str, source: AssetState, target: AssetState, at: datetime) -> None:
         """Compare-and-set of the state. Raises StaleJob when it is another one."""

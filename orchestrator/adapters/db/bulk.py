@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from orchestrator.adapters.db.types import to_text
 
@@ -31,6 +34,14 @@ def source(dialect: str, columns: Mapping[str, str], parameter: str = "rows") ->
 def rows_json(rows: Sequence[Mapping[str, object]]) -> str:
     """The parameter for `source`: instants as text, everything else as JSON has it."""
     return json.dumps(rows, default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """`column IN values` as one parameter: the statement stays the same for any number, so it is planned once."""
+    if dialect == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(sa.select(each.c.value))
 
 
 def _plain(value: object) -> object:

@@ -25,7 +25,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> sa.Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(
             parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, pool_timeout=10,
-            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC", "application_name": "understudy"},
+            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c jit=off", "application_name": "understudy"},
         )  # fmt: skip
         return engine
     if parsed.get_backend_name() != "sqlite":

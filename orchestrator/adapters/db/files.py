@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.tables import files
 from orchestrator.domain.errors import NotFound, UploadNotOpen
 from orchestrator.domain.model import File, FileKind, FileState, JobId
@@ -52,7 +53,9 @@ class SqlFiles:
 
     def of_jobs(self, job_ids: Sequence[str], *states: FileState) -> dict[str, list[File]]:
         """The same for many jobs in one statement."""
-        query = sa.select(*FILE_COLUMNS).where(files.c.job_id.in_(job_ids), files.c.state.in_(states))
+        query = sa.select(*FILE_COLUMNS).where(
+            among(self._connection.dialect.name, files.c.job_id, job_ids), files.c.state.in_(states)
+        )
         found: dict[str, list[File]] = {job_id: [] for job_id in job_ids}
         for row in self._connection.execute(query.order_by(files.c.created_at, files.c.id)):
             file = file_from(row)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import rows_json, source
+from orchestrator.adapters.db.bulk import among, rows_json, source
 from orchestrator.adapters.db.tables import job_counts, jobs, operation_log
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
@@ -85,7 +85,9 @@ class SqlJobs:
 
     def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that are there and not deleted, by id."""
-        query = sa.select(*JOB_COLUMNS).where(jobs.c.id.in_(job_ids), jobs.c.deleted_at.is_(None))
+        query = sa.select(*JOB_COLUMNS).where(
+            among(self._dialect, jobs.c.id, job_ids), jobs.c.deleted_at.is_(None)
+        )
         return {row.id: job_from(row) for row in self._connection.execute(query)}
 
     # writing
@@ -193,7 +195,7 @@ class SqlJobs:
         if due_at is not None:
             values["due_at"] = due_at
         self._connection.execute(
-            sa.update(jobs).where(jobs.c.id.in_(job_ids), jobs.c.lease_token == token).values(**values)
+            sa.update(jobs).where(among(self._dialect, jobs.c.id, job_ids), jobs.c.lease_token == token).values(**values)
         )
 
     def lost(self, now: datetime, limit: int) -> list[Job]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.files import file_from
 from orchestrator.adapters.db.jobs import JOB_COLUMNS, job_from
 from orchestrator.adapters.db.runs import run_from
@@ -46,7 +47,7 @@ class SqlReads:
         return _sheet(row)
 
     def sheets(self, job_ids: Sequence[str]) -> dict[str, JobSheet]:
-        query = sa.select(jobs.c.id, *_SHEET_COLUMNS).where(jobs.c.id.in_(job_ids))
+        query = sa.select(jobs.c.id, *_SHEET_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids))
         return {row[0]: _sheet(row[1:]) for row in self._connection.execute(query)}
 
     def log(self, job_id: str) -> list[LogEntry]:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.adapters.db.bulk import rows_json, source
+from orchestrator.adapters.db.bulk import among, rows_json, source
 from orchestrator.adapters.db.tables import access_keys, asset_files, assets, comments, idempotency_keys, leases, projects
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.actors import Role
@@ -55,7 +55,9 @@ class SqlKeys:
 
     def shares(self, project_ids: Sequence[str]) -> dict[str, int]:
         """Weight of each project in the fair share of slots."""
-        query = sa.select(projects.c.id, projects.c.share).where(projects.c.id.in_(project_ids))
+        query = sa.select(projects.c.id, projects.c.share).where(
+            among(self._connection.dialect.name, projects.c.id, project_ids)
+        )
         return {row.id: row.share for row in self._connection.execute(query)}
 
     def add(self, key_id: str, project_id: str, role: Role, name: str, at: datetime,
@@ -137,7 +139,7 @@ class SqlAssets:
         """  # noqa: S608  only our own column names
         self._connection.execute(sa.text(statement), {"rows": rows_json(rows)})
         again = [asset.id for asset, _ in published]
-        self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id.in_(again)))
+        self._connection.execute(sa.delete(asset_files).where(among(dialect, asset_files.c.asset_id, again)))
         contents = [
             {"id": c.id, "asset_id": asset.id, "category": c.category, "name": c.name, "key": c.key,
              "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}

@@ -113,7 +113,8 @@ sa.Index("ix_jobs_project", jobs.c.project_id, jobs.c.id, postgresql_where=_aliv
 sa.Index(  # lists by state
     "ix_jobs_state", jobs.c.project_id, jobs.c.state, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive
 )
-sa.Index("ix_jobs_all_state", jobs.c.state, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive)  # reviewers
+_reviewed = sa.and_(_alive, jobs.c.state == sa.literal_column("'manual_verifying'"))
+sa.Index("ix_jobs_review", jobs.c.id, postgresql_where=_reviewed, sqlite_where=_reviewed)  # the reviewers' queue
 _deleted = jobs.c.deleted_at.is_not(None)
 sa.Index("ix_jobs_deleted", jobs.c.deleted_at, postgresql_where=_deleted, sqlite_where=_deleted)  # retention
 

@@ -212,13 +212,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_jobs_all_state",
-            ["state", "id"],
-            unique=False,
-            postgresql_where=sa.text("deleted_at IS NULL"),
-            sqlite_where=sa.text("deleted_at IS NULL"),
-        )
-        batch_op.create_index(
             "ix_jobs_deleted",
             ["deleted_at"],
             unique=False,
@@ -245,6 +238,13 @@ def upgrade() -> None:
             unique=False,
             postgresql_where=sa.text("deleted_at IS NULL"),
             sqlite_where=sa.text("deleted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_jobs_review",
+            ["id"],
+            unique=False,
+            postgresql_where=sa.text("deleted_at IS NULL AND state = 'manual_verifying'"),
+            sqlite_where=sa.text("deleted_at IS NULL AND state = 'manual_verifying'"),
         )
         batch_op.create_index(
             "ix_jobs_state",
@@ -398,6 +398,11 @@ def downgrade() -> None:
             "ix_jobs_state", postgresql_where=sa.text("deleted_at IS NULL"), sqlite_where=sa.text("deleted_at IS NULL")
         )
         batch_op.drop_index(
+            "ix_jobs_review",
+            postgresql_where=sa.text("deleted_at IS NULL AND state = 'manual_verifying'"),
+            sqlite_where=sa.text("deleted_at IS NULL AND state = 'manual_verifying'"),
+        )
+        batch_op.drop_index(
             "ix_jobs_project",
             postgresql_where=sa.text("deleted_at IS NULL"),
             sqlite_where=sa.text("deleted_at IS NULL"),
@@ -416,11 +421,6 @@ def downgrade() -> None:
             "ix_jobs_deleted",
             postgresql_where=sa.text("deleted_at IS NOT NULL"),
             sqlite_where=sa.text("deleted_at IS NOT NULL"),
-        )
-        batch_op.drop_index(
-            "ix_jobs_all_state",
-            postgresql_where=sa.text("deleted_at IS NULL"),
-            sqlite_where=sa.text("deleted_at IS NULL"),
         )
 
     op.drop_table("jobs")

@@ -18,7 +18,7 @@ from orchestrator.domain.actors import Actor, Caller
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Refused, Unavailable, UploadIncomplete, UploadNotOpen
 from orchestrator.domain.model import File, FileKind, FileState, Move
-from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, UploadGone
+from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, StoredPart, UploadGone
 from orchestrator.ports.store import Tx
 
 # A copy of 500 GB within one store takes minutes; nobody else may complete meanwhile.
@@ -45,7 +45,7 @@ class Sealing:
             return file
         if file.state is not FileState.OPEN:
             raise UploadNotOpen(f"file {file.id} is {file.state}", file_id=file.id, state=file.state.value)
-        self._check_parts(file)
+        self._checked_parts(file)
         with self._context.store.begin() as tx:
             file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + SEAL_LEASE)
         return self.finish(file, caller)
@@ -77,7 +77,8 @@ class Sealing:
             pass  # the orphan sweep deletes it; no URL can change what is sealed
         return sealed
 
-    def _check_parts(self, file: File) -> None:
+    def _checked_parts(self, file: File) -> list[StoredPart]:
+        """The parts that have arrived, which are exactly the agreed ones."""
         try:
             parts = self._context.storage.list_parts(file.staging_key, file.upload_id)
         except UploadGone as exc:
@@ -90,15 +91,14 @@ class Sealing:
         problems = uploads.check_complete(agreed, {part.number: part.size_bytes for part in parts})
         if problems:
             raise UploadIncomplete("; ".join(problems), file_id=file.id, problems=problems)
+        return parts
 
     def _complete(self, file: File) -> ObjectInfo | None:
         """The staged object, joined now; None when it has been moved on already."""
         storage = self._context.storage
         try:
-            self._check_parts(file)
-            storage.complete_upload(
-                file.staging_key, file.upload_id, storage.list_parts(file.staging_key, file.upload_id)
-            )
+            # joined by the very list that was checked: a part sent again meanwhile makes the store refuse
+            storage.complete_upload(file.staging_key, file.upload_id, self._checked_parts(file))
         except (UploadGone, UploadNotOpen):
             pass  # completed by a call whose answer was lost, or gone: HEAD tells which
         return storage.head(file.staging_key)

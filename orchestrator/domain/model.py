@@ -140,7 +140,7 @@ class LogEntry:
 
 
 class FileKind(StrEnum):
-    """What a file is to a job. One open and at most one sealed file of each kind, attachments and action samples aside."""
+    """What a file is to a job. At most one open and one sealed file of each kind, attachments aside."""
 
     TRAINING_VIDEO = "training_video"
     ACTION_VIDEO = "action_video"

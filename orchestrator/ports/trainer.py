@@ -84,7 +84,7 @@ class TrainerBackend(Protocol):
     """Raises TrainerUnavailable when the backend cannot be asked; never for what a run did."""
 
     def submit(self, spec: RunSpec, key: str) -> str:
-        """Start the run and give its handle. Asked twice with one key, it starts nothing new and gives the same handle."""
+        """Start the run and give its handle. Asked again with one key, it starts nothing and gives the same handle."""
 
     def observe(self, handles: Sequence[str]) -> list[RunStatus]:
         """One status a handle, in order; unknown handles are GONE."""

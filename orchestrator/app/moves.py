@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestrator.app.context import Context
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.errors import Invalid
 from orchestrator.domain.guards import NOTHING, Given
 from orchestrator.domain.model import Change, Job, Move
 from orchestrator.domain.profile import Profile
+from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES, FailureClass
 from orchestrator.domain.stages import STAGE_OF_WAITING
 from orchestrator.domain.transitions import Transition
 
@@ -55,7 +58,7 @@ def plan(profile: Profile, job: Job, ask: Ask, at: datetime, *, fence: str | Non
     ]  # fmt: skip
     moved = _applied(profile, job, row, at, ask.given, ask.due)
     if ask.assign:
-        moved = moved._replace(**ask.assign)
+        moved = moved._replace(**ask.assign)  # type: ignore[arg-type]  # columns by name, from our own use cases
     while row.target is not None and (row := machine.follow(moved)) is not None:  # type: ignore[assignment]  # ends the loop
         changes.append(machine.change(moved, row, at, MACHINE))
         moved = _applied(profile, moved, row, at, NOTHING, None)
@@ -72,9 +75,21 @@ def _applied(
 ) -> Job:
     moved = machine.apply(job, row, at, given, due=due, deadline=profile.deadlines.get(row.leads_to))
     if moved.effect is Effect.DISPATCH:
-        stage = STAGE_OF_WAITING[moved.state]
-        return moved._replace(pool=profile.stages[stage.name].pool)
+        stage = STAGE_OF_WAITING[moved.state].name
+        if stage not in profile.stages:  # the profile was changed after the job was made
+            raise Invalid(f"profile {profile.name} does not say any more how the stage {stage} is run", stage=stage)
+        return moved._replace(pool=profile.stages[stage].pool)
     return moved if moved.pool is None else moved._replace(pool=None)
+
+
+def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta | None:
+    """How long the job waits for its next try at the same place, None when it has none left."""
+    policy = profile.retry
+    if failure in INFRASTRUCTURE_CLASSES:
+        return policy.delay(failure, job.infra_retries)
+    if job.retry_limit is not None and failure is not FailureClass.CANCELLED:
+        policy = replace(policy, limits={**policy.limits, failure: job.retry_limit})
+    return policy.delay(failure, job.retries)
 
 
 def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:
@@ -89,5 +104,3 @@ def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:
 def wake(context: Context, moves: Iterable[Move], now: datetime) -> None:
     for effect in effects_now(moves, now):
         context.waker.wake(effect.value)
-
-

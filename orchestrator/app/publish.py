@@ -8,15 +8,16 @@ from pathlib import PurePosixPath
 from typing import Final, cast
 
 from orchestrator.app.context import Context, new_id
-from orchestrator.app.moves import Ask
+from orchestrator.app.moves import Ask, retry_delay
 from orchestrator.app.outcome import Outcome
+from orchestrator.app.specs import artefacts_of
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
-from orchestrator.domain.commands import Command
+from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, JobSheet, Run
+from orchestrator.domain.model import Job, JobSheet
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import TERMINAL
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
@@ -57,12 +58,19 @@ class Publishing:
         except Unavailable:
             return Outcome(job, snooze=self._context.timing.step_retry)
         except (ObjectMissing, ObjectChanged) as exc:
-            given = Given(failure=FailureClass.INFRASTRUCTURE)
-            return Outcome(
-                job, Ask(Command.FAIL, Actor.SYSTEM, given=given, description=exc.message, message=exc.message)
-            )
+            return Outcome(job, self._failed(job, exc.message))
         details: dict[str, object] = {"files": sorted(made)}
         return Outcome(job, Ask(Command.MODEL_STORED, Actor.SYSTEM, details=details, message=""))
+
+    def _failed(self, job: Job, text: str) -> Ask:
+        """What a stage has made is not where it put it: what made it, or the storing, is tried again by policy."""
+        failure = FailureClass.INFRASTRUCTURE
+        delay = retry_delay(self._context.profile_of(job), job, failure)
+        due = (Effect.RETRY, self._context.clock() + delay) if delay is not None else None
+        return Ask(
+            Command.FAIL, Actor.SYSTEM, given=Given(failure=failure), due=due, description=text,
+            error_code=failure.value, message=text,
+        )  # fmt: skip
 
     def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Make the asset, in the transaction of the move that says so."""
@@ -103,14 +111,8 @@ class Publishing:
         """Per job: artefact name -> artefact, of two with one name the later stage's."""
         with self._context.store.read() as tx:
             succeeded = tx.runs.succeeded([job.id for job in jobs])
-        return {
-            job.id: {str(made["name"]): made for run in _by_age(succeeded[job.id]) for made in run.artefacts} for job in jobs
-        }
+        return {job.id: artefacts_of(succeeded[job.id].values()) for job in jobs}
 
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
         """Where an artefact is kept: below its own content, so that a retraining never writes over a published model."""
         return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
-
-
-def _by_age(runs: Mapping[str, Run]) -> list[Run]:
-    return sorted(runs.values(), key=lambda run: run.attempt)

@@ -6,22 +6,27 @@ Only the run that a job stands on may move it: a zombie that finishes late publi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.app.moves import Ask, plan, wake
+from orchestrator.app.moves import Ask, plan, retry_delay, wake
 from orchestrator.app.specs import Specs
+from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import DatabaseUnavailable, Refused, Unavailable
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Job, Move, Run, RunOutcome
 from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES, FailureClass
+from orchestrator.domain.stages import STAGE_OF_FAILED
 from orchestrator.ports.store import Tx
-from orchestrator.ports.trainer import RunState, RunStatus
+from orchestrator.ports.trainer import RunSpec, RunState, RunStatus
+
+Seen = tuple[Run, RunStatus | None]  # a run, and what its backend says of it; None: nobody can say
 
 # Not the training's fault: back to waiting for another worker, without passing through a failed state.
 _SILENT: Final = INFRASTRUCTURE_CLASSES | {FailureClass.TIMEOUT}
@@ -35,22 +40,29 @@ class Runs:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._specs = Specs(context)
+        self.report: Callable[[str, dict[str, object]], None] = lambda _event, _fields: None
 
     def submit(self, runs: Sequence[Run]) -> list[Move]:
         """Hand starting runs to their backends; gives the moves of those that ended at once."""
-        found: list[tuple[Run, RunStatus | None]] = []
         specs = self._specs.of(runs)
-        for run in runs:
-            if run.id not in specs:
-                found.append((run, RunStatus("", RunState.CANCELLED, message="the job was deleted")))
-                continue
-            backend = self._context.pools[run.pool].backend
-            try:
-                handle = backend.find(run.key) or backend.submit(specs[run.id], run.key)
-                found.append((replace(run, handle=handle), backend.observe([handle])[0]))
-            except Unavailable as exc:
-                found.append((replace(run, message=exc.message), None))
-        return self._settle(found)
+        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs])
+
+    def _submitted(self, run: Run, spec: RunSpec | str | None) -> Seen:
+        if spec is None:
+            return run, RunStatus("", RunState.CANCELLED, message="the job was deleted")
+        if isinstance(spec, str):  # the settings do not fit this run: tried again by policy, when somebody mended them
+            return run, RunStatus("", RunState.FAILED, message=spec, failure=FailureClass.INFRASTRUCTURE)
+        pool = self._context.pools.get(run.pool)
+        if pool is None:
+            return replace(run, message=f"there is no pool {run.pool} now"), None
+        try:
+            handle = pool.backend.find(run.key) or pool.backend.submit(spec, run.key)
+            return replace(run, handle=handle), pool.backend.observe([handle])[0]
+        except Unavailable as exc:
+            return replace(run, message=exc.message), None
+        except Exception as exc:  # noqa: BLE001  one run that its backend cannot take must not hold up the others
+            text = f"the backend of pool {run.pool} refused the run: {exc}"
+            return run, RunStatus("", RunState.FAILED, message=text, failure=FailureClass.INFRASTRUCTURE)
 
     def observe(self, limit: int = 200) -> tuple[int, list[Move]]:
         """Look at the runs that are due; gives how many, and the moves."""
@@ -58,8 +70,8 @@ class Runs:
         with self._context.store.begin() as tx:
             runs = tx.runs.claim(now, now + self._context.timing.lease, limit)
         unsubmitted = [run for run in runs if run.handle is None and run.cancel_at is None]
-        moves = self.submit(unsubmitted) if unsubmitted else []
-        found: list[tuple[Run, RunStatus | None]] = []
+        moves = list(self.submit(unsubmitted)) if unsubmitted else []
+        found: list[Seen] = []
         for pool in sorted({run.pool for run in runs}):
             mine = [run for run in runs if run.pool == pool and run not in unsubmitted]
             if mine:
@@ -68,7 +80,7 @@ class Runs:
         wake(self._context, moves, now)
         return len(runs), moves
 
-    def _look(self, pool: str, runs: Sequence[Run]) -> list[tuple[Run, RunStatus | None]]:
+    def _look(self, pool: str, runs: Sequence[Run]) -> list[Seen]:
         try:
             backend = self._context.pools[pool].backend
             handles = [run.handle or backend.find(run.key) or "" for run in runs]
@@ -79,30 +91,54 @@ class Runs:
         except (Unavailable, KeyError):
             return [(run, None) for run in runs]  # nobody can say: look again later, and believe nothing meanwhile
 
-    def _settle(self, found: Sequence[tuple[Run, RunStatus | None]]) -> list[Move]:
-        """Write what was found, and move the jobs of runs that have ended, in one transaction."""
+    def _settle(self, found: Sequence[Seen]) -> list[Move]:
+        """Write what was found, and move the jobs of runs that have ended; what cannot be written, one by one."""
         if not found:
             return []
+        try:
+            return self._write(found)
+        except DatabaseUnavailable:
+            raise
+        except Exception as exc:
+            if len(found) > 1:
+                return [move for each in found for move in self._settle([each])]
+            run = found[0][0]  # stays as it is in the ledger, and is looked at again
+            self.report("run_not_settled", {"run_id": run.id, "job_id": run.job_id, "error": repr(exc)})
+            return []
+
+    def _write(self, found: Sequence[Seen]) -> list[Move]:
         context = self._context
         now = context.clock()
-        seen = [self._judged(run, status, now) for run, status in found]
         with context.store.begin() as tx:
-            won = tx.runs.save_many([(run, self._next_look(run, now)) for run, _ in seen])
-            ended = [(run, status) for run, status in seen if run.id in won and run.ended_at is not None]
-            moves = self._moves(tx, ended, now)
+            seen = [self._checked(tx, *self._judged(run, status, now)) for run, status in found]
+            won = tx.runs.save_many([(run, self._next_look(run, now)) for run in seen])
+            moves = self._moves(tx, [run for run in seen if run.id in won and run.ended_at is not None], now)
             kept = tx.jobs.move_many(moves)
+        for run in seen:
+            if run.id not in won:
+                self._disown(run)
         return [move for move in moves if move.before.id in kept]
 
-    def _judged(self, run: Run, status: RunStatus | None, now: datetime) -> tuple[Run, RunStatus | None]:
+    def _disown(self, run: Run) -> None:
+        """Somebody else wrote the run meanwhile. If it has ended for the ledger, nothing may go on at the backend."""
+        with self._context.store.read() as tx:
+            ledger = tx.runs.get(run.id)
+        if ledger.ended_at is None or run.handle is None or ledger.handle == run.handle:
+            return
+        try:
+            self._context.pools[run.pool].backend.cancel(run.handle, _GRACE_S)
+        except Unavailable as exc:
+            self.report("run_not_cancelled", {"run_id": run.id, "handle": run.handle, "error": exc.message})
+
+    def _judged(self, run: Run, status: RunStatus | None, now: datetime) -> Seen:
         """The run as its ledger row should say now."""
         if status is None:
             return run, None
         if status.state in _FINAL:
             return self._ended(run, status, now), status
         if status.state is RunState.GONE:
-            last = status.heartbeat_at or run.heartbeat_at or run.started_at or run.created_at
-            if run.cancel_at is None and now - last < self._context.timing.heartbeat_limit:
-                return run, status  # the first of two signals; the other is time
+            if not self._believed_gone(run, status, now):
+                return run, status
             lost = replace(status, state=RunState.FAILED, failure=FailureClass.LOST, message=status.message or "lost")
             return self._ended(run, lost, now), lost
         running = replace(
@@ -113,23 +149,43 @@ class Runs:
         )  # fmt: skip
         return running, status
 
+    def _believed_gone(self, run: Run, status: RunStatus, now: datetime) -> bool:
+        """The backend's word is the first of two signals; the other is time."""
+        timing = self._context.timing
+        if run.cancel_at is not None:
+            # whoever wrote the run may be about to submit it: only later can "unknown" mean "will never be there"
+            return run.handle is not None or now - run.created_at >= timing.start_grace
+        last = status.heartbeat_at or run.heartbeat_at or run.started_at or run.created_at
+        return now - last >= timing.heartbeat_limit
+
     def _ended(self, run: Run, status: RunStatus, now: datetime) -> Run:
-        cancelled = run.cancel_at is not None and status.state is not RunState.SUCCEEDED
-        outcome = {RunState.SUCCEEDED: RunOutcome.SUCCEEDED, RunState.FAILED: RunOutcome.FAILED}.get(
-            status.state, RunOutcome.CANCELLED
-        )
-        failure = status.failure or (None if status.state is RunState.SUCCEEDED else FailureClass.CODE)
+        # who was asked to stop has lost its job: what it still brings is no success, or later stages would build on it
+        cancelled = run.cancel_at is not None or status.state is RunState.CANCELLED
+        succeeded = status.state is RunState.SUCCEEDED and not cancelled
+        outcome = RunOutcome.SUCCEEDED if succeeded else RunOutcome.CANCELLED if cancelled else RunOutcome.FAILED
+        failure = None if succeeded else FailureClass.CANCELLED if cancelled else status.failure or FailureClass.CODE
         return replace(
-            run, outcome=RunOutcome.CANCELLED if cancelled else outcome, handle=status.handle or run.handle,
-            failure=FailureClass.CANCELLED if cancelled else failure, message=status.message or run.message,
-            exit_code=status.exit_code, heartbeat_at=status.heartbeat_at or run.heartbeat_at,
-            started_at=run.started_at or now, ended_at=now, metrics=status.metrics or run.metrics,
-            progress=1.0 if status.state is RunState.SUCCEEDED else run.progress,
+            run, outcome=outcome, handle=status.handle or run.handle, failure=failure,
+            message=status.message or run.message, exit_code=status.exit_code,
+            heartbeat_at=status.heartbeat_at or run.heartbeat_at, started_at=run.started_at or now, ended_at=now,
+            metrics=status.metrics or run.metrics, progress=1.0 if succeeded else run.progress,
             artefacts=[
-                {"name": a.name, "key": a.key, "size_bytes": a.size_bytes, "sha256": a.sha256, "content_type": a.content_type}
+                {"name": a.name, "key": a.key, "size_bytes": a.size_bytes, "sha256": a.sha256,
+                 "content_type": a.content_type}
                 for a in status.artefacts
             ],
         )  # fmt: skip
+
+    def _checked(self, tx: Tx, run: Run, status: RunStatus | None) -> Run:
+        """Pin what was read; another content than the pinned one can only mean that somebody changed the store."""
+        if run.outcome is not RunOutcome.SUCCEEDED or status is None or not status.input_hashes:
+            return run
+        files = self._specs.files_by_input(run, tx)
+        for name, sha256 in status.input_hashes.items():
+            if name in files and not tx.files.record_hash(files[name], sha256):
+                text = f"{name} is not the file that was read before; upload it again"
+                return replace(run, outcome=RunOutcome.FAILED, failure=FailureClass.DATA, message=text)
+        return run
 
     def _next_look(self, run: Run, now: datetime) -> datetime | None:
         if run.ended_at is not None:
@@ -138,34 +194,22 @@ class Runs:
         age = now - (run.started_at or run.created_at)
         return now + max(timing.poll_first, min(age / 10, timing.poll_longest))
 
-    def _moves(self, tx: Tx, ended: Iterable[tuple[Run, RunStatus | None]], now: datetime) -> list[Move]:
-        ended = list(ended)
-        jobs = tx.jobs.get_many([run.job_id for run, _ in ended])
+    def _moves(self, tx: Tx, ended: Sequence[Run], now: datetime) -> list[Move]:
+        jobs = tx.jobs.get_many([run.job_id for run in ended])
         moves = []
-        for run, status in ended:
+        for run in ended:
             job = jobs.get(run.job_id)  # none: deleted, and needs nothing from its runs
-            if job is None or status is None or job.run_id != run.id:
+            if job is None or job.run_id != run.id:
                 continue
-            failure = self._input_trouble(tx, run, status) or run.failure
-            if run.outcome is RunOutcome.SUCCEEDED and failure is None:
+            if run.outcome is RunOutcome.SUCCEEDED:
                 ask = Ask(
                     Command.SUCCEED, Actor.SYSTEM, given=Given(run_id=run.id), details=_details(run), message=""
                 )
             else:
-                ask = self._failed(job, run, failure or FailureClass.CODE, now)
-            try:
+                ask = self._failed(job, run, run.failure or FailureClass.CODE, now)
+            with suppress(Refused):  # the job has been moved on without this run
                 moves.append(plan(self._context.profile_of(job), job, ask, now))
-            except Refused:
-                continue  # the job has been moved on without this run
         return moves
-
-    def _input_trouble(self, tx: Tx, run: Run, status: RunStatus) -> FailureClass | None:
-        """Pin what was read; another content than the pinned one can only mean that somebody changed the store."""
-        files = self._specs.files_by_input(run, tx) if status.input_hashes else {}
-        for name, sha256 in status.input_hashes.items():
-            if name in files and not tx.files.record_hash(files[name], sha256):
-                return FailureClass.DATA
-        return None
 
     def _failed(self, job: Job, run: Run, failure: FailureClass, now: datetime) -> Ask:
         """Whether and when the stage is tried again, by the profile's policy."""
@@ -178,20 +222,19 @@ class Runs:
                 Command.TIME_OUT, Actor.SYSTEM, given=given, due=(Effect.DISPATCH, now + delay), description=text,
                 details=details, message=text,
             )  # fmt: skip
-        due = (Effect.RETRY, now + delay) if delay is not None else None
-        return Ask(
-            Command.FAIL, Actor.SYSTEM, given=given, due=due, description=text, error_code=failure.value,
+        ask = Ask(
+            Command.FAIL, Actor.SYSTEM, given=given, description=text, error_code=failure.value,
             details=details, message=text,
         )  # fmt: skip
+        # some ends have no way back by themselves, whatever an admin allowed
+        leads_to = machine.decide(job, ask.command, ask.actor, given).leads_to
+        if delay is not None and leads_to in STAGE_OF_FAILED:
+            return ask._replace(due=(Effect.RETRY, now + delay))
+        return ask
 
     def retry_delay(self, job: Job, failure: FailureClass) -> timedelta | None:
         """How long the stage waits for its next try, None when it has none left."""
-        policy = self._context.profile_of(job).retry
-        if failure in INFRASTRUCTURE_CLASSES:
-            return policy.delay(failure, job.infra_retries)
-        if job.retry_limit is not None and failure is not FailureClass.CANCELLED:
-            policy = replace(policy, limits={**policy.limits, failure: job.retry_limit})
-        return policy.delay(failure, job.retries)
+        return retry_delay(self._context.profile_of(job), job, failure)
 
 
 def _details(run: Run) -> dict[str, object]:

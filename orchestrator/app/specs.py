@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.domain.model import File, FileState, Run
+from orchestrator.domain.model import File, FileKind, FileState, Job, JobSheet, Run
+from orchestrator.domain.profile import StageSettings
 from orchestrator.domain.stages import STAGES
 from orchestrator.ports.store import Tx
 from orchestrator.ports.trainer import RunInput, RunSpec
 
-_ORDER = {stage.name: position for position, stage in enumerate(STAGES)}
+_ORDER: Final = {stage.name: position for position, stage in enumerate(STAGES)}
+_NO_INPUT: Final = frozenset(
+    {FileKind.ATTACHMENT, FileKind.ID_CARD_FRONT, FileKind.ID_CARD_BACK, FileKind.AUTHORIZATION_LETTER}
+)
 
 
 class Specs:
@@ -20,50 +25,60 @@ class Specs:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def of(self, runs: Sequence[Run]) -> dict[str, RunSpec]:
-        """The spec of every run, by run id. Three statements for any number of runs."""
+    def of(self, runs: Sequence[Run]) -> dict[str, RunSpec | str]:
+        """The spec of every run by run id, or why it has none. Four statements for any number of runs.
+
+        A run whose job was deleted this moment is left out: nobody wants it.
+        """
         ids = sorted({run.job_id for run in runs})
         with self._context.store.read() as tx:
+            jobs = tx.jobs.get_many(ids)
             files = tx.files.of_jobs(ids, FileState.SEALED)
             before = tx.runs.succeeded(ids)
             sheets = tx.reads.sheets(ids)
-            jobs = tx.jobs.get_many(ids)
-        # a job deleted this moment has runs nobody wants: they are asked to stop as soon as they have a handle
-        profiles = {run.id: self._context.profile_of(jobs[run.job_id]) for run in runs if run.job_id in jobs}
-        return {
-            run.id: RunSpec(
-                run_id=run.id, job_id=run.job_id, project_id=run.project_id, stage=run.stage, attempt=run.attempt,
-                command=profiles[run.id].stages[run.stage].command,
-                inputs=[
-                    *(self._file(file) for file in _material(files[run.job_id])),
-                    *self._artefacts(run, before[run.job_id]),
-                ],
-                output_prefix=f"runs/{run.job_id}/{run.id}/", checkpoint_key=f"{run.job_id}-{run.stage}",
-                parameters={**sheets[run.job_id].settings, "attributes": dict(sheets[run.job_id].attributes)},
-                timeout_s=profiles[run.id].stages[run.stage].timeout.total_seconds(),
-                gpus=profiles[run.id].stages[run.stage].gpus,
-            )
-            for run in runs
-            if run.id in profiles
-        }  # fmt: skip
+        found: dict[str, RunSpec | str] = {}
+        for run in runs:
+            if run.job_id in jobs:
+                settings = self._settings(jobs[run.job_id], run)
+                found[run.id] = settings if isinstance(settings, str) else self._spec(
+                    run, settings, files[run.job_id], before[run.job_id], sheets[run.job_id]
+                )  # fmt: skip
+        return found
+
+    def _settings(self, job: Job, run: Run) -> StageSettings | str:
+        profile = self._context.profiles.get(job.profile)
+        settings = None if profile is None else profile.stages.get(run.stage)
+        return settings or f"the profile {job.profile} does not say any more how the stage {run.stage} is run"
+
+    def _spec(
+        self, run: Run, settings: StageSettings, files: Sequence[File], before: Mapping[str, Run], sheet: JobSheet
+    ) -> RunSpec:
+        return RunSpec(
+            run_id=run.id, job_id=run.job_id, project_id=run.project_id, stage=run.stage, attempt=run.attempt,
+            command=settings.command,
+            inputs=[*(self._file(file) for file in _material(files)), *self._artefacts(run, before)],
+            output_prefix=f"runs/{run.job_id}/{run.id}/", checkpoint_key=f"{run.job_id}-{run.stage}",
+            parameters={**sheet.settings, "attributes": dict(sheet.attributes)},
+            timeout_s=settings.timeout.total_seconds(), gpus=settings.gpus,
+        )  # fmt: skip
 
     def files_by_input(self, run: Run, tx: Tx) -> dict[str, str]:
         """Input name -> file id, for the inputs that are files of the job."""
         return {_input_name(file): file.id for file in _material(tx.files.of_job(run.job_id, FileState.SEALED))}
 
     def _file(self, file: File) -> RunInput:
-        return RunInput(_input_name(file), self._url(str(file.final_key), file.content_type), file.size_bytes or 0, file.sha256)
+        url = self._url(str(file.final_key), file.content_type)
+        return RunInput(_input_name(file), url, file.size_bytes or 0, file.sha256)
 
-    def _artefacts(self, run: Run, before: dict[str, Run]) -> list[RunInput]:
-        """What earlier stages left; of two with one name the later stage's."""
-        found: dict[str, RunInput] = {}
-        for stage in sorted(before, key=_ORDER.__getitem__):
-            if _ORDER[stage] < _ORDER[run.stage]:
-                for made in before[stage].artefacts:
-                    name = str(made["name"])
-                    url = self._url(str(made["key"]), str(made["content_type"]))
-                    found[name] = RunInput(name, url, int(str(made["size_bytes"])), str(made["sha256"]))
-        return list(found.values())
+    def _artefacts(self, run: Run, before: Mapping[str, Run]) -> list[RunInput]:
+        earlier = [one for one in before.values() if _ORDER[one.stage] < _ORDER[run.stage]]
+        return [
+            RunInput(
+                name, self._url(str(made["key"]), str(made["content_type"])), int(str(made["size_bytes"])),
+                str(made["sha256"]),
+            )
+            for name, made in artefacts_of(earlier).items()
+        ]  # fmt: skip
 
     def _url(self, key: str, content_type: str) -> str:
         return self._context.storage.presign_get(
@@ -72,9 +87,15 @@ class Specs:
         )  # fmt: skip
 
 
+def artefacts_of(runs: Iterable[Run]) -> dict[str, Mapping[str, object]]:
+    """What stages left, by name; of two with one name the later stage's."""
+    in_order = sorted(runs, key=lambda run: _ORDER[run.stage])
+    return {str(made["name"]): made for run in in_order for made in run.artefacts}
+
+
 def _material(files: Sequence[File]) -> list[File]:
-    """What the job's owner and admins put in for training; talk about the job is no input."""
-    return [file for file in files if file.kind not in {"attachment", "id_card_front", "id_card_back", "authorization_letter"}]
+    """What the job's owner and admins put in for training; talk about the job and identity papers are no input."""
+    return [file for file in files if file.kind not in _NO_INPUT]
 
 
 def _input_name(file: File) -> str:

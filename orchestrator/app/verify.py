@@ -14,7 +14,7 @@ from orchestrator.app.stored import StoredObject
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Unavailable
-from orchestrator.domain.media import Reason, Verdict
+from orchestrator.domain.media import MediaFacts, Reason, Verdict
 from orchestrator.domain.model import File, FileState, Job
 from orchestrator.domain.profile import Material
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing
@@ -82,7 +82,8 @@ class Verification:
             return self._context.prober.judge(StoredObject(self._context.storage, info), material.judged_as, rules)
         except (ObjectMissing, ObjectChanged) as exc:
             message = f"{exc.message}. Upload the file again."
-            return Verdict.refused(material.judged_as, info.size_bytes, Reason(exc.code, "file", None, None, "file", message))
+            reason = Reason(exc.code, "file", None, None, "file", message)
+            return Verdict(False, (reason,), (), MediaFacts(material.judged_as, info.size_bytes))  # noqa: FBT003  its field
 
 
 def _details(verdicts: Mapping[str, Verdict]) -> dict[str, object]:

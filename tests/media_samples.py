@@ -90,6 +90,9 @@ class Bytes:
         return self.data[start : start + length]
 
 
+TRANSPARENT_RULES = RULES["ims_transparent"]
+
+
 def inspect(data: bytes, kind: MediaKind = MediaKind.VIDEO) -> MediaFacts:
     """Facts by the same readers the child runs, in this process: fast, and for files we built ourselves only."""
     from orchestrator.adapters.media import audio, documents, images, probe

@@ -17,7 +17,7 @@ from orchestrator.adapters.media.timing import Spot, Timing
 WALK_ALL_BYTES: Final = 8 * MIB
 TAIL_WINDOWS: Final = (MIB, 4 * MIB, 16 * MIB, 40 * MIB)
 MIDDLE_WINDOW: Final = MIB
-MAX_BLOCKS: Final = 2_000_000
+MAX_WALKED: Final = 300_000  # elements looked at in one file: about a second
 MAX_SPOT_BYTES: Final = 24 * MIB
 _TIMESTAMP: Final = 0xE7
 _SIMPLE_BLOCK: Final = 0xA3
@@ -40,28 +40,40 @@ class Blocks:
     complete: bool = False
 
 
+@dataclass(slots=True)
+class Budget:
+    """Counts the elements looked at, so that millions of empty ones end early."""
+
+    spent: int = 0
+
+    def spend(self) -> None:
+        self.spent += 1
+        if self.spent > MAX_WALKED:
+            raise over_limit("elements", self.spent, MAX_WALKED)
+
+
 def measure(reader: Reader, segment: Segment, track: Track) -> Timing:
     """Last block minus first block plus one frame."""
     unit = segment.scale_ns / 1e9
-    out = Timing(frames=0)
+    out, budget = Timing(frames=0), Budget()
     if segment.first_cluster is None:
         return out
     stretch = segment.end - segment.first_cluster
     if stretch <= WALK_ALL_BYTES:
         raw = reader.read_at(segment.first_cluster, stretch)
-        blocks = _parse(raw, segment.first_cluster, track, known_end=False)
+        blocks = _Stretch(raw, segment.first_cluster, track, budget).walk(0, len(raw))
         if not blocks.times:
             return out
         head = tail = blocks
         out.frames = len(blocks.times)
         keys = blocks.keys
     else:
-        head = _head(reader, segment, track)
-        tail = _tail(reader, segment, track)
+        head = _head(reader, segment, track, budget)
+        tail = _tail(reader, segment, track, budget)
         if not head.times or not tail.times:
             return out
         out.frames = None
-        keys = [*_middle(reader, segment, track), *tail.keys]
+        keys = [*_middle(reader, segment, track, budget), *tail.keys]
     _lengths(out, head, tail, track, unit)
     if segment.duration is not None:
         start = min(head.times) * unit
@@ -104,35 +116,24 @@ def _spots(keys: list[tuple[int, int, int]], unit: float, middle: int) -> list[S
     return [Spot(offset, size, time * unit) for time, offset, size in chosen]
 
 
-def _head(reader: Reader, segment: Segment, track: Track) -> Blocks:
+def _head(reader: Reader, segment: Segment, track: Track, budget: Budget) -> Blocks:
     """The first blocks: enough for the first moment even where pictures are reordered."""
     start = segment.first_cluster or 0
     for window in (MIB // 4, 2 * MIB, 16 * MIB):
         raw = reader.read_at(start, min(window, segment.end - start))
-        blocks = _parse(raw, start, track, known_end=False)
+        blocks = _Stretch(raw, start, track, budget).walk(0, len(raw))
         if blocks.times:
             return blocks
     return Blocks()
 
 
-def _tail(reader: Reader, segment: Segment, track: Track) -> Blocks:
+def _tail(reader: Reader, segment: Segment, track: Track, budget: Budget) -> Blocks:
     """The blocks of the last clusters."""
     floor = segment.first_cluster or 0
     for window in TAIL_WINDOWS:
         start = max(floor, segment.end - window)
         raw = reader.read_at(start, segment.end - start)
-        at = len(raw)
-        best = Blocks()
-        while (at := raw.rfind(_MAGIC, 0, at)) >= 0:
-            if not _is_cluster(raw, at):
-                continue
-            blocks = _parse(raw[at:], start + at, track, known_end=True)
-            if blocks.complete and blocks.times:
-                best = blocks
-                if blocks.keys and len(blocks.times) > 1:
-                    return blocks
-            elif best.times:
-                break
+        best = _last_clusters(raw, start, track, budget)
         if best.times:
             return best
         if start == floor:
@@ -140,7 +141,27 @@ def _tail(reader: Reader, segment: Segment, track: Track) -> Blocks:
     return Blocks()
 
 
-def _middle(reader: Reader, segment: Segment, track: Track) -> list[tuple[int, int, int]]:
+def _last_clusters(raw: bytes, base: int, track: Track, budget: Budget) -> Blocks:
+    """From the end backwards: clusters that chain to the end, until they hold a key frame and two blocks."""
+    best = Blocks()
+    at = stop = len(raw)
+    while (at := raw.rfind(_MAGIC, 0, at)) >= 0:
+        if not _is_cluster(raw, at):
+            continue
+        stretch = _Stretch(raw, base, track, budget)
+        found = stretch.walk(at, stop, known_end=stop == len(raw))
+        if not found.complete:
+            continue
+        stop = at
+        best.times += found.times
+        best.keys += found.keys
+        best.durations |= found.durations
+        if best.keys and len(best.times) > 1:
+            break
+    return best
+
+
+def _middle(reader: Reader, segment: Segment, track: Track, budget: Budget) -> list[tuple[int, int, int]]:
     """Key frames in the clusters before the middle of the file."""
     floor = segment.first_cluster or 0
     middle = (floor + segment.end) // 2
@@ -151,7 +172,7 @@ def _middle(reader: Reader, segment: Segment, track: Track) -> list[tuple[int, i
         found: list[tuple[int, int, int]] = []
         while (at := raw.find(_MAGIC, at + 1)) >= 0:
             if _is_cluster(raw, at):
-                found = _parse(raw[at:], start + at, track, known_end=False).keys
+                found = _Stretch(raw, start, track, budget).walk(at, len(raw)).keys
                 break
         found = [key for key in found if key[1] + key[2] <= segment.end]
         if found:
@@ -167,28 +188,26 @@ def _is_cluster(raw: bytes, at: int) -> bool:
     return inner is not None and inner.id in {_TIMESTAMP, CRC, VOID}
 
 
-def _parse(raw: bytes, base: int, track: Track, *, known_end: bool) -> Blocks:
-    """Blocks from a cluster's beginning on.
-
-    Args:
-        known_end: `raw` ends where the segment ends, so that running past it means a false start or a cut.
-    """
-    return _Stretch(raw, base, track).walk(known_end=known_end)
-
-
 class _Stretch:
     """Bytes from a cluster on; level 1 and the children of clusters are walked alike, for sizes may be unknown."""
 
-    def __init__(self, raw: bytes, base: int, track: Track) -> None:
+    def __init__(self, raw: bytes, base: int, track: Track, budget: Budget) -> None:
+        self._budget = budget
         self._raw = raw
         self._base = base
         self._track = track
         self._cluster_time = 0
         self._found = Blocks()
 
-    def walk(self, *, known_end: bool) -> Blocks:
-        raw, out, at = self._raw, self._found, 0
-        while at < len(raw):
+    def walk(self, at: int, stop: int, *, known_end: bool = False) -> Blocks:
+        """Blocks from `at`, where a cluster begins, to `stop`.
+
+        Args:
+            known_end: `stop` is where the segment ends, so that running past it means a cut.
+        """
+        raw, out = self._raw, self._found
+        while at < stop:
+            self._budget.spend()
             element = read_header(raw, at)
             if element is None:
                 return out
@@ -198,7 +217,7 @@ class _Stretch:
                 continue
             if element.end == UNKNOWN:
                 return out
-            if element.end > len(raw):
+            if element.end > stop:
                 cut = element.id in {_SIMPLE_BLOCK, _GROUP}
                 out.complete = known_end and cut
                 if cut and not known_end and element.id == _SIMPLE_BLOCK:
@@ -206,9 +225,7 @@ class _Stretch:
                 return out
             self._take(element)
             at = element.end
-            if len(out.times) > MAX_BLOCKS:
-                raise over_limit("blocks", len(out.times), MAX_BLOCKS)
-        out.complete = True
+        out.complete = at == stop
         return out
 
     def _take(self, element: Element) -> None:
@@ -241,6 +258,7 @@ class _Stretch:
     def _group(self, group: Element) -> None:
         at, block, duration, key = group.start, None, None, True
         while at < group.end:
+            self._budget.spend()
             element = read_header(self._raw, at)
             if element is None or element.end == UNKNOWN or element.end > group.end:
                 return

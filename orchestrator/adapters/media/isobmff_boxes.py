@@ -11,7 +11,7 @@ from typing import Final
 
 from orchestrator.adapters.media.findings import corrupt, over_limit
 
-MAX_BOXES: Final = 100_000
+MAX_BOXES: Final = 50_000
 MAX_SAMPLES: Final = 2_000_000
 HEADER_BYTES: Final = 8
 LARGE_HEADER_BYTES: Final = 16

@@ -6,13 +6,14 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
-from operator import mul
+from itertools import accumulate, chain, compress, islice, repeat
+from operator import add, mul, sub
 from typing import Final
 
 from orchestrator.adapters.media.findings import corrupt, over_limit
 from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES, Box, Boxes
 
+MAX_RUNS: Final = 200_000  # chunks are of a few sizes; each run costs a step in Python
 _EDGE_SAMPLES: Final = 64  # reorder depth is 16 at most; the first and last shown sample are among these
 _SIGN: Final = 1 << 31
 
@@ -56,7 +57,7 @@ class Samples:
         first, at = [], 0
         head = zip(self._durations(), self._shifts(), strict=False)
         for duration, shift in islice(head, min(self.count, _EDGE_SAMPLES)):
-            first.append(at + shift)
+            first.append(at + _signed(shift))
             at += duration
         if self.count <= _EDGE_SAMPLES:
             return min(first), max(self._ends(0, 0))
@@ -67,28 +68,23 @@ class Samples:
     def _ends(self, skip: int, at: int) -> Iterator[int]:
         pairs = zip(self._durations(), self._shifts(), strict=False)
         for duration, shift in islice(pairs, skip, self.count):
-            yield at + shift + duration
+            yield at + _signed(shift) + duration
             at += duration
 
     def longest(self) -> int:
-        return max((d for n, d in zip(self.time_counts, self.time_deltas, strict=True) if n), default=0)
+        return max(compress(self.time_deltas, self.time_counts), default=0)
 
     def steady(self) -> bool:
         """All samples but the last have one duration."""
-        runs = [(n, d) for n, d in zip(self.time_counts, self.time_deltas, strict=True) if n]
-        return len({d for n, d in runs[:-1]} | {d for n, d in runs[-1:] if n > 1}) <= 1
+        last = self.time_deltas[-1:] if self.time_counts and self.time_counts[-1] > 1 else []
+        return len({*compress(self.time_deltas[:-1], self.time_counts), *last}) <= 1
 
     def _durations(self) -> Iterator[int]:
-        yield from _expand(self.time_counts, self.time_deltas)
         last = self.time_deltas[-1] if self.time_deltas else 0
-        while True:
-            yield last
+        return chain(_expand(self.time_counts, self.time_deltas), repeat(last))
 
     def _shifts(self) -> Iterator[int]:
-        for value in _expand(self.shift_counts, self.shifts):
-            yield value - (1 << 32) if value >= _SIGN else value
-        while True:
-            yield 0
+        return chain(_expand(self.shift_counts, self.shifts), repeat(0))
 
     def total_bytes(self) -> int:
         return self.constant_size * self.count if self.constant_size else sum(self.sizes)
@@ -96,34 +92,44 @@ class Samples:
     def end_of_data(self) -> int:
         """Where the last byte of any chunk lies, by the tables alone."""
         ends = None if self.constant_size else array("Q", accumulate(self.sizes, initial=0))
-        furthest, sample = 0, 0
-        for chunk, per_chunk in self._chunks():
-            after = min(sample + per_chunk, self.count)
-            size = (after - sample) * self.constant_size if ends is None else ends[after] - ends[sample]
-            furthest = max(furthest, self.chunks[chunk] + size)
-            sample = after
-            if sample >= self.count:
-                break
+        furthest = 0
+        for first, stop, sample, per_chunk in self._runs():
+            whole = min(stop - first, (self.count - sample) // per_chunk)
+            last = sample + whole * per_chunk
+            if ends is None:
+                places = self.chunks[first : first + whole]
+                furthest = max([furthest, *(place + per_chunk * self.constant_size for place in places)])
+            elif whole:
+                sizes = map(sub, ends[sample + per_chunk : last + 1 : per_chunk], ends[sample:last:per_chunk])
+                furthest = max([furthest, *map(add, self.chunks[first : first + whole], sizes)])
+            if first + whole < stop and last < self.count:  # the last chunk is not full
+                size = (self.count - last) * self.constant_size if ends is None else ends[self.count] - ends[last]
+                furthest = max(furthest, self.chunks[first + whole] + size)
         return furthest
 
-    def _chunks(self) -> Iterator[tuple[int, int]]:
-        """(index of the chunk, samples in it), in order."""
-        runs = list(self.chunk_of_run)
-        for index, per_chunk in enumerate(self.samples_of_run):
-            start = runs[index] - 1 if index else 0
-            stop = runs[index + 1] - 1 if index + 1 < len(runs) else len(self.chunks)
-            for chunk in range(start, min(stop, len(self.chunks))):
-                yield chunk, per_chunk
+    def _runs(self) -> Iterator[tuple[int, int, int, int]]:
+        """(first chunk, chunk behind the last, first sample, samples in each chunk), as far as there are samples."""
+        sample = 0
+        total = len(self.chunks)
+        behind = chain(islice(self.chunk_of_run, 1, None), repeat(total + 1))
+        first = 0
+        for next_run, per_chunk in zip(behind, self.samples_of_run, strict=False):
+            stop = min(max(next_run - 1, first), total)
+            if sample >= self.count or first >= total:
+                return
+            if per_chunk:
+                yield first, stop, sample, per_chunk
+            sample += (stop - first) * per_chunk
+            first = stop
 
     def locate(self, wanted: int) -> tuple[int, int] | None:
         """(offset, size) of a sample by index, None when the tables do not reach it."""
-        sample = 0
-        for chunk, per_chunk in self._chunks():
-            if wanted < sample + per_chunk:
+        for first, stop, sample, per_chunk in self._runs():
+            if wanted < sample + (stop - first) * per_chunk:
+                chunk, inside = divmod(wanted - sample, per_chunk)
                 if self.constant_size:
-                    return self.chunks[chunk] + (wanted - sample) * self.constant_size, self.constant_size
-                return self.chunks[chunk] + sum(self.sizes[sample:wanted]), self.sizes[wanted]
-            sample += per_chunk
+                    return self.chunks[first + chunk] + inside * self.constant_size, self.constant_size
+                return self.chunks[first + chunk] + sum(self.sizes[wanted - inside : wanted]), self.sizes[wanted]
         return None
 
     def sync_before(self, wanted: int) -> int | None:
@@ -138,9 +144,12 @@ class Samples:
 
 
 def _expand(counts: array[int], values: array[int]) -> Iterator[int]:
-    for count, value in zip(counts, values, strict=True):
-        for _ in range(count):
-            yield value
+    return chain.from_iterable(map(repeat, values, counts))
+
+
+def _signed(value: int) -> int:
+    """Composition offsets are taken as signed in both versions of their table, as FFmpeg does."""
+    return value - (1 << 32) if value >= _SIGN else value
 
 
 _TABLES: Final = (b"stts", b"ctts", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"stss")
@@ -208,12 +217,14 @@ def _check_counts(out: Samples, *, sound: bool) -> None:
         for counts, what in ((out.time_counts, "timed samples"), (out.shift_counts, "composition offsets")):
             if (total := sum(counts)) > MAX_SAMPLES:
                 raise over_limit(what, total, MAX_SAMPLES)
-        product = 0
-        runs = [*out.chunk_of_run, len(out.chunks) + 1]
-        for index, per_chunk in enumerate(out.samples_of_run):
-            product += max(0, min(runs[index + 1], len(out.chunks) + 1) - runs[index]) * per_chunk
+        behind = len(out.chunks) + 1
+        stops = chain(islice(out.chunk_of_run, 1, None), repeat(behind))
+        runs = zip(out.chunk_of_run, stops, out.samples_of_run, strict=False)
+        product = sum(max(0, min(stop, behind) - start) * per_chunk for start, stop, per_chunk in runs)
         if product > MAX_SAMPLES:
             raise over_limit("samples in chunks", product, MAX_SAMPLES)
+    if len(out.chunk_of_run) > MAX_RUNS:
+        raise over_limit("chunk runs", len(out.chunk_of_run), MAX_RUNS)
     if any(a >= b for a, b in zip(out.chunk_of_run, out.chunk_of_run[1:], strict=False)):
         raise corrupt("chunk runs are out of order")
     if out.count and not (out.chunks and out.samples_of_run and out.time_deltas):

@@ -1,0 +1,150 @@
+"""Pictures, letters and sound: what is taken, and what is refused why."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from orchestrator.domain.media import MediaKind, MediaRules
+from tests.media_samples import codes, generator, inspect
+
+RULES = MediaRules(name="asset")
+PDF = b"%%PDF-1.4\n1 0 obj\n<< /Type /Catalog %s >>\nendobj\n%sxref\n0 1\ntrailer\n<< >>\nstartxref\n9\n%%%%EOF\n"
+
+
+def picture(fmt="PNG", size=(64, 64), mode="RGB", **options):
+    out = io.BytesIO()
+    Image.new(mode, size).save(out, fmt, **options)
+    return out.getvalue()
+
+
+def animated(fmt):
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, fmt, save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    return out.getvalue()
+
+
+def png_bomb():
+    """A hundred thousand pixels a side, of which nothing is there."""
+    head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 6, 0, 0, 0)
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "WEBP"])
+def test_the_three_formats_are_taken(fmt):
+    facts = inspect(picture(fmt), MediaKind.IMAGE)
+    assert (facts.container, facts.display, facts.problems) == (fmt.lower(), (64, 64), ())
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (picture("GIF"), ["image_format_not_allowed"]),
+        (picture("TIFF"), ["image_format_not_allowed"]),
+        (picture("BMP"), ["image_format_not_allowed"]),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", ["image_format_not_allowed"]),
+        (animated("PNG"), ["image_format_not_allowed"]),
+        (animated("WEBP"), ["image_format_not_allowed"]),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", ["image_unrecognized"]),
+        (b"#EXTM3U\n", ["image_unrecognized"]),
+        (picture("PNG", (500, 500))[:-40], ["image_corrupt"]),
+        (picture("JPEG", (500, 500))[:400], ["image_corrupt"]),
+        (picture("WEBP", (500, 500))[:-40], ["image_corrupt"]),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, ["image_corrupt"]),
+        (png_bomb(), ["image_too_large"]),
+    ],
+    ids=["gif", "tiff", "bmp", "eps", "apng", "webp-animation", "svg", "playlist", "png-cut", "jpeg-cut", "webp-cut",
+         "png-garbage", "png-bomb"],
+)  # fmt: skip
+def test_pictures_that_are_refused(data, expected):
+    assert codes(data, RULES, MediaKind.IMAGE) == expected
+
+
+def test_a_turn_in_exif_swaps_the_sides():
+    facts = inspect(generator().jpeg(640, 480, orientation=6), MediaKind.IMAGE)
+    assert (facts.coded, facts.display) == ((640, 480), (480, 640))
+    assert [note.code for note in facts.notes] == ["rotated"]
+
+
+def test_a_large_png_is_checked_without_being_held():
+    whole = picture("PNG", (7000, 7000), "RGBA")
+    assert codes(whole, RULES, MediaKind.IMAGE) == []
+    assert codes(whole[: len(whole) // 2], RULES, MediaKind.IMAGE) == ["image_corrupt"]
+
+
+@pytest.mark.parametrize("extra", [b"", b"/Pages 2 0 R", b"/JSON 1", b"/OpenActionless 1"])
+def test_a_plain_letter_is_taken(extra):
+    assert codes(PDF % (extra, b""), RULES, MediaKind.DOCUMENT) == []
+
+
+def object_stream(text):
+    packed = zlib.compress(text)
+    return b"4 0 obj\n<< /Type /ObjStm /N 1 /First 4 /Filter /FlateDecode >>\nstream\n" + packed + b"\nendstream\n"
+
+
+@pytest.mark.parametrize(
+    ("extra", "objects"),
+    [
+        (b"/OpenAction << /S /JavaScript /JS (app.alert(1)) >>", b""),
+        (b"/AA << /O << /S /Launch >> >>", b""),
+        (b"/Names << /EmbeddedFiles 3 0 R >>", b""),
+        (b"/A << /S /J#61vaScript >>", b""),
+        (b"/A<</JS(x)>>", b""),
+        (b"", object_stream(b"1 0 << /S /JavaScript /JS (x) >>")),
+    ],
+)
+def test_a_letter_that_acts_is_refused(extra, objects):
+    assert codes(PDF % (extra, objects), RULES, MediaKind.DOCUMENT) == ["document_active_content"]
+
+
+def test_other_letters():
+    whole = PDF % (b"", b"")
+    assert codes(picture("JPEG"), RULES, MediaKind.DOCUMENT) == []
+    assert codes(whole[:-20], RULES, MediaKind.DOCUMENT) == ["document_corrupt"]
+    assert codes(PDF % (b"/Encrypt 5 0 R", b""), RULES, MediaKind.DOCUMENT) == ["document_corrupt"]
+    assert codes(b"MZ\x90\0", RULES, MediaKind.DOCUMENT) == ["document_unrecognized"]
+    assert codes(picture("WEBP"), RULES, MediaKind.DOCUMENT) == ["document_format_not_allowed"]
+
+
+@pytest.mark.parametrize("size", [None, 0, 0xFFFFFFFF, 10**6])
+def test_the_length_of_a_recording_is_what_is_there(size):
+    facts = inspect(generator().wav(5, 8000, data_size=size), MediaKind.AUDIO)
+    assert (facts.duration_s, facts.sample_rate_hz, facts.channels, facts.problems) == (5.0, 8000, 1, ())
+
+
+def test_a_large_recording_is_measured_without_reading_it_all():
+    facts = inspect(generator().wav(300, 48000, channels=2), MediaKind.AUDIO)
+    assert (facts.duration_s, facts.sample_rate_hz) == (300.0, 48000)
+
+
+@pytest.mark.parametrize(("fmt", "codec", "name"), [("mp3", "libmp3lame", "mp3"), ("ipod", "aac", "m4a"), ("ogg", "libopus", "ogg"), ("flac", "flac", "flac")])  # fmt: skip # noqa: E501
+def test_other_sound_formats_are_measured_by_decoding(fmt, codec, name):
+    import av
+
+    out = io.BytesIO()
+    with av.open(out, "w", format=fmt) as container:
+        stream = container.add_stream(codec, rate=48000, layout="mono")
+        for index in range(200):
+            samples = stream.codec_context.frame_size or 1024
+            frame = av.AudioFrame(format=stream.codec_context.format.name, layout="mono", samples=samples)
+            frame.rate, frame.pts = 48000, index * samples
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    facts = inspect(out.getvalue(), MediaKind.AUDIO)
+    assert (facts.container, facts.problems) == (name, ())
+    assert facts.duration_s == pytest.approx(200 * samples / 48000, abs=0.1)
+
+
+def test_sound_that_is_none():
+    g = generator()
+    assert codes(b"#EXTM3U\n", RULES, MediaKind.AUDIO) == ["audio_unrecognized"]
+    video = g.mux("mp4", [g.vtrack(g.h264(), 5)])
+    assert codes(video, RULES, MediaKind.AUDIO)[0] in {"audio_format_not_allowed", "no_audio_stream"}
+    assert codes(b"ID3\x04\0\0\0\0\0\0" + b"\0" * 400, RULES, MediaKind.AUDIO) != []

@@ -1,0 +1,144 @@
+"""`understudy media check`: what a profile says of files, by the same code as the worker. No API is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from orchestrator.cli.failures import CliError, Exit
+from orchestrator.cli.local import settings_of
+from orchestrator.cli.options import AsJson, Globals, given
+from orchestrator.cli.output import emit, note, say
+from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.media import MediaKind, MediaRules
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.media.prober import SandboxedProber
+    from orchestrator.domain.profile import Profile
+    from orchestrator.ports.prober import ByteSource
+
+app = typer.Typer(help="Judge files.", no_args_is_help=True, rich_markup_mode=None)
+
+_S3 = "s3://"
+
+
+@app.callback()
+def media() -> None:
+    """Judge files."""
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Paths, or s3://BUCKET/KEY in the store of the settings.", show_default=False
+        ),
+    ],
+    *,
+    profile: Annotated[
+        str, typer.Option(help="The kind of job, such as avatar, metastudio or ims.", show_default=False)
+    ],
+    kind: Annotated[
+        MediaKind | None, typer.Option(help="What it is to be; else by the name's ending, then by content.")
+    ] = None,
+    transparent: Annotated[
+        bool | None,
+        typer.Option(
+            "--transparent/--opaque",
+            help="It must, or must not, have an alpha channel; else as the profile says.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a profile takes FILEs, and every reason why not. Exit 0 whatever the verdicts.
+
+    A file that cannot be read at all is an error: it gets a line on standard error, and the exit code is not 0.
+
+    \b
+      understudy media check ada.mp4 --profile avatar
+      understudy media check s3://bucket/data/ada.mov --profile ims --transparent --json
+    """  # noqa: D301  \b is Click's word for "leave these lines as they are"
+    judges = _Judges(given(context), profile, kind, transparent=transparent)
+    worst = Exit.OK
+    for name in files:
+        try:
+            verdict = judges.judge(name)
+        except UnderstudyError as error:
+            note(f"understudy: {name}: {error.message}")
+            worst = max(worst, Exit.NOT_FOUND if error.code in {"not_found", "object_not_found"} else Exit.UNREACHABLE)
+            continue
+        emit(verdict) if as_json else _show(verdict)
+    raise typer.Exit(worst)
+
+
+class _Judges:
+    """Opens files wherever they are and judges them by the rules of one profile."""
+
+    def __init__(self, told: Globals, profile: str, kind: MediaKind | None, *, transparent: bool | None) -> None:
+        from orchestrator.bootstrap import build_prober, profiles_of
+
+        self._settings = settings_of(told)
+        known = profiles_of(self._settings)
+        if profile not in known:
+            raise CliError(f"there is no profile {profile!r}; there are {', '.join(sorted(known))}", Exit.NOT_FOUND)
+        self._profile: Profile = known[profile]
+        self._kind = kind
+        self._transparent = transparent
+        self._prober: SandboxedProber = build_prober(self._settings)
+
+    def judge(self, name: str) -> dict[str, object]:
+        """The verdict on one file. Raises UnderstudyError when it cannot be had."""
+        from orchestrator.adapters.media import check as judging
+
+        with _opened(name, self._open_stored) as source:
+            kind = self._kind or judging.guess_kind(name, source)
+            return judging.judge(source, self._rules(kind), kind=kind, name=name, prober=self._prober)
+
+    def _rules(self, kind: MediaKind) -> MediaRules:
+        """Those of the profile's first material of this kind; where it has none, what every such file must pass."""
+        rules = next(
+            (m.rules for m in self._profile.materials if m.judged_as is kind), MediaRules(name=self._profile.name)
+        )
+        return rules if self._transparent is None else replace(rules, alpha=self._transparent)
+
+    def _open_stored(self, bucket: str, key: str) -> ByteSource:
+        from orchestrator.adapters.media.sources import StoredObject
+        from orchestrator.adapters.s3.storage import S3Storage
+        from orchestrator.bootstrap import store_options
+
+        storage = self._settings.storage.model_copy(update={"bucket": bucket})
+        options = store_options(self._settings.model_copy(update={"storage": storage}))
+        return StoredObject.at(S3Storage(options), key)
+
+
+@contextmanager
+def _opened(name: str, stored: Callable[[str, str], ByteSource]) -> Iterator[ByteSource]:
+    from orchestrator.adapters.media.sources import LocalFile
+
+    if not name.startswith(_S3):
+        with LocalFile(Path(name)) as source:
+            yield source
+        return
+    bucket, _, key = name.removeprefix(_S3).partition("/")
+    if not bucket or not key:
+        raise CliError(f"{name} names no object; write {_S3}BUCKET/KEY", Exit.USAGE)
+    yield stored(bucket, key)
+
+
+def _show(verdict: Mapping[str, object]) -> None:
+    say(f"{verdict['file']}: {verdict['verdict']} ({verdict['profile']}, {verdict['kind']})")
+    for reason in cast("Sequence[Mapping[str, object]]", verdict["reasons"]):
+        say(f"  {reason['code']}: {reason['message']}")
+    for warning in cast("Sequence[str]", verdict["warnings"]):
+        say(f"  warning: {warning}")
+    facts = cast("Mapping[str, object]", verdict["facts"])
+    told = [f"{name} {value}" for name, value in facts.items() if value not in (None, [], {}, "")]
+    say("  " + ", ".join(told))

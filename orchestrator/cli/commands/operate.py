@@ -1,0 +1,221 @@
+"""Commands of operators: database, projects and keys, sweeps, the store, the settings. They need no API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.failures import CliError, Exit
+from orchestrator.cli.local import app_of, settings_of
+from orchestrator.cli.options import AsJson, given
+from orchestrator.cli.output import emit, note, pairs, say, table
+from orchestrator.domain.actors import Role
+
+if TYPE_CHECKING:
+    from orchestrator.app.sweeps import SweepReport
+
+_SHOWN = 20  # things of a sweep's report that people are shown; --json has all
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+
+
+db = _group("The database's schema.")
+key = _group("Keys: who may come in, and as whom.")
+project = _group("Projects: tenants.")
+sweep = _group("Scheduled care for jobs, files and runs.")
+store = _group("The object store.")
+config = _group("The settings.")
+
+
+def register(app: typer.Typer) -> None:
+    for name, group in (
+        ("sweep", sweep), ("store", store), ("db", db), ("key", key), ("project", project), ("config", config),
+    ):  # fmt: skip
+        group.callback()(lambda: None)  # keeps the name of a group's only command
+        app.add_typer(group, name=name)
+
+
+@db.command()
+def upgrade(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Bring the database to this version's schema. Safe to run from several places at once."""
+    from orchestrator.adapters.db import migrate
+
+    url = _database_url(context)
+    before = migrate.current(url)
+    migrate.upgrade(url)
+    after = migrate.current(url)
+    if as_json:
+        emit({"before": before, "after": after})
+    else:
+        say(f"the schema is {after}" + ("" if before == after else f", was {before or 'empty'}"))
+
+
+@db.command()
+def current(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show the schema the database has, and the one this version wants; exit 1 if they differ."""
+    from orchestrator.adapters.db import migrate
+
+    found, wanted = migrate.current(_database_url(context)), migrate.head()
+    if as_json:
+        emit({"current": found, "head": wanted})
+    else:
+        say(f"the schema is {found or 'empty'}, this version wants {wanted}")
+        if found != wanted:
+            note("understudy: run `understudy db upgrade`")
+    raise typer.Exit(Exit.OK if found == wanted else Exit.REFUSED)
+
+
+def _database_url(context: typer.Context) -> str:
+    url = settings_of(given(context)).database.url.get_secret_value()
+    if not url:
+        raise CliError("database.url is not set", Exit.USAGE, hint="Set UNDERSTUDY_DATABASE__URL, or give --config")
+    return url
+
+
+@project.command("create")
+def create_project(
+    context: typer.Context,
+    project_id: Annotated[str, typer.Argument(metavar="ID", help="Letters, digits, - and _.", show_default=False)],
+    *,
+    name: Annotated[str, typer.Option(help="For people; else the id.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a project. One that is there already is left as it is."""
+    made = app_of(given(context)).keys.add_project(project_id, name)
+    if as_json:
+        emit({"id": project_id, "created": made})
+    else:
+        say(f"project {project_id} {'made' if made else 'is there already'}")
+
+
+@key.command("create")
+def create_key(
+    context: typer.Context,
+    *,
+    project_id: Annotated[str, typer.Option("--project", help="The project it belongs to.", show_default=False)],
+    role: Annotated[Role, typer.Option(help="What it may do; each may do what the ones before it may.")] = Role.USER,
+    name: Annotated[str, typer.Option(help="Shown in operation logs; else the role.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. Its secrets are shown now and never again.
+
+    \b
+      understudy key create --project acme --role reviewer --name anna
+    """  # noqa: D301  \b is Click's word for "leave these lines as they are"
+    made = app_of(given(context)).keys.create(project_id, role, name or role.value)
+    shown = {
+        "access_key": made.id, "secret_key": made.secret, "token": made.token,
+        "project": made.project_id, "role": made.role.value, "name": made.name,
+    }  # fmt: skip
+    emit(shown) if as_json else pairs(shown)
+
+
+@key.command("new")
+def new_encryption_key(*, as_json: AsJson = False) -> None:
+    """Print a fresh encryption key for `secrets.encryption_key`. It changes nothing."""
+    from cryptography.fernet import Fernet
+
+    made = Fernet.generate_key().decode()
+    emit({"encryption_key": made}) if as_json else say(made)
+
+
+@key.command()
+def disable(
+    context: typer.Context,
+    key_id: Annotated[str, typer.Argument(metavar="ACCESS_KEY", show_default=False)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a key from now on."""
+    app_of(given(context)).keys.disable(key_id)
+    emit({"access_key": key_id, "disabled": True}) if as_json else say(f"key {key_id} is refused from now on")
+
+
+@sweep.command("list")
+def list_sweeps(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show every sweep, how often it runs, and when it last did."""
+    from orchestrator.app.sweeps import SWEEPS
+
+    last = app_of(given(context)).sweeper.last_runs()
+    if as_json:
+        for each in SWEEPS:
+            every_s = each.every.total_seconds()
+            emit({"name": each.name, "every_s": every_s, "last_run_at": last[each.name], "purpose": each.purpose})
+    else:
+        rows = ((s.name, f"{s.every.total_seconds():g} s", _clock(last[s.name]), s.purpose) for s in SWEEPS)
+        table(("sweep", "every", "last run", "what for"), rows)
+
+
+def _clock(instant: datetime | None) -> str:
+    return "never" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}"
+
+
+@sweep.command("run")
+def run_sweep(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="Which one; all of them without a name.", show_default=False)
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run sweeps now, whenever they last ran; exit 1 if something in them failed."""
+    sweeper = app_of(given(context)).sweeper
+    reports = [sweeper.run(each, dry_run=dry_run, force=True) for each in ([name] if name else sweeper.names())]
+    for report in reports:
+        if as_json:
+            emit({
+                "name": report.name, "dry_run": report.dry_run, "skipped": report.skipped,
+                "done": report.done, "failed": report.failed,
+            })  # fmt: skip
+        else:
+            _tell(report)
+    raise typer.Exit(Exit.REFUSED if any(report.failed for report in reports) else Exit.OK)
+
+
+def _tell(report: SweepReport) -> None:
+    if report.skipped:
+        say(f"{report.name}: somebody else runs it right now")
+        return
+    say(f"{report.name}: {'would do' if report.dry_run else 'done'} {len(report.done)}, failed {len(report.failed)}")
+    for word, things in (("", report.done), ("failed: ", report.failed)):
+        for thing in things[:_SHOWN]:
+            say(f"  {word}{thing}")
+
+
+@store.command("check")
+def check_store(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Ask the bucket whether it does everything we rely on; exit 1 if something necessary is missing."""
+    from orchestrator.adapters.s3 import check
+    from orchestrator.bootstrap import store_options
+
+    results = check.check_store(store_options(settings_of(given(context))))
+    safe = check.is_safe(results)
+    if as_json:
+        for each in results:
+            emit({"name": each.name, "ok": each.ok, "level": each.level, "message": each.message})
+    else:
+        table(("", "what", "level", "found"), [("ok" if r.ok else "NO", r.name, r.level, r.message) for r in results])
+        say("the bucket is safe to use" if safe else "the bucket is NOT safe to use")
+    raise typer.Exit(Exit.OK if safe else Exit.REFUSED)
+
+
+@config.command("show")
+def show_config(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show every setting, its value and where it came from; secrets are masked."""
+    from orchestrator.cli.local import config_path
+    from orchestrator.settings import explain
+
+    settings = explain(config_path(given(context)))
+    if as_json:
+        emit([
+            {"name": s.name, "value": s.value, "source": s.source, "default": s.default, "description": s.description}
+            for s in settings
+        ])  # fmt: skip
+    else:
+        table(("setting", "value", "from", "meaning"), [(s.name, s.value, s.source, s.description) for s in settings])

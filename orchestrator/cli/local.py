@@ -1,0 +1,62 @@
+"""For commands that run beside the API: the settings of this installation, and the use cases built from them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.cli.connection import find_dev
+from orchestrator.cli.options import Globals
+
+if TYPE_CHECKING:
+    from orchestrator.app.app import App
+    from orchestrator.settings import Settings
+
+SETTINGS_FILE: Final = "understudy.toml"
+"""What `understudy dev` writes into its data directory, so that such commands find its parts."""
+
+
+def config_path(told: Globals) -> Path | None:
+    """The settings file: as told, else the one of a local `understudy dev`; None leaves it to UNDERSTUDY_CONFIG.
+
+    Variables win over a `dev` that only happens to be in the current directory.
+    """
+    if told.config is not None:
+        return told.config
+    configured = os.environ.get("UNDERSTUDY_CONFIG") or os.environ.get("UNDERSTUDY_DATABASE__URL")
+    if configured and told.dev is None:
+        return None
+    data_dir = find_dev(told.dev)
+    if data_dir is None:
+        return None
+    path = data_dir / SETTINGS_FILE
+    return path if told.dev is not None or path.exists() else None
+
+
+def settings_of(told: Globals) -> Settings:
+    """Raises BadSettings, with everything that is wrong at once."""
+    from orchestrator.settings import load
+
+    keep_output_clean()
+    return load(config_path(told))
+
+
+def keep_output_clean() -> None:
+    """Log events of warning and above go to standard error: standard output is for results."""
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def app_of(told: Globals) -> App:
+    """The use cases of this installation, with no API between. Raises BadSettings."""
+    from orchestrator.bootstrap import build_app
+
+    return build_app(settings_of(told))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.app.jobs import discard
 from orchestrator.app.moves import Ask, plan, wake
+from orchestrator.app.sealing import SEAL_LEASE
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
-from orchestrator.domain.errors import Refused, Unavailable, UnderstudyError, UploadError
+from orchestrator.domain.errors import DatabaseUnavailable, Refused, StaleJob, Unavailable, UnderstudyError, UploadError
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import File, FileState, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import STAGE_OF_RUNNING
-from orchestrator.domain.states import JobState
+from orchestrator.domain.states import STATES, JobState
+from orchestrator.ports.storage import ObjectInfo, OpenUpload
 from orchestrator.ports.store import Tx
 
 if TYPE_CHECKING:
@@ -24,9 +28,11 @@ if TYPE_CHECKING:
 
 # A single-part upload is looked for again after a tenth of its age, at the latest after this.
 _LONGEST_UPLOAD_POLL: Final = timedelta(minutes=5)
+# What could not be asked of a job is asked again after this.
+_REFUSED_WAIT: Final = timedelta(minutes=5)
 
 
-def observe_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def observe_runs(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     if report.dry_run:
         with app.context.store.read() as tx:
             report.done += [f"look at run {run.id}" for run in tx.runs.due(now, limit)]
@@ -35,16 +41,21 @@ def observe_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -
     report.done += [f"job {m.before.id}: {m.before.state} to {m.after.state}" for m in moves] or ["looked"] * bool(seen)
 
 
-def due_retries(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def due_retries(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     _ask_due(app, report, now, limit, Effect.RETRY, lambda _: Ask(Command.RETRY, Actor.SYSTEM))
 
 
-def overdue(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def overdue(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     _ask_due(app, report, now, limit, Effect.OVERDUE, lambda job: _overdue_ask(app, job, now))
 
 
-def _overdue_ask(app: "App", job: Job, now: datetime) -> Ask:
+def _overdue_ask(app: App, job: Job, now: datetime) -> Ask | None:
+    """None: nothing is overdue, and the job looked at later."""
     if job.state is JobState.WAIT_FILE_UPLOAD:
+        used_until = _used_until(app, job)
+        if used_until is not None and used_until > now:
+            _postpone(app, job, used_until)
+            return None
         return Ask(Command.DISCARD, Actor.SYSTEM, description="the draft was abandoned")
     if job.state not in STAGE_OF_RUNNING:
         return Ask(Command.FLAG_OVERDUE, Actor.SYSTEM)
@@ -53,28 +64,48 @@ def _overdue_ask(app: "App", job: Job, now: datetime) -> Ask:
     delay = app.runs.retry_delay(job, FailureClass.TIMEOUT)
     if delay is None:
         return Ask(Command.FAIL, Actor.SYSTEM, given=given, description=text, error_code="timeout", message=text)
-    due = (Effect.DISPATCH, now + delay)
+    due: tuple[Effect | None, datetime | None] = (Effect.DISPATCH, now + delay)
     return Ask(Command.TIME_OUT, Actor.SYSTEM, given=given, due=due, description=text, message=text)
 
 
+def _used_until(app: App, job: Job) -> datetime | None:
+    """A draft that its owner still works on is not abandoned: its deadline counts from the last thing done to it."""
+    patience = app.context.profile_of(job).deadlines.get(job.state) or STATES[job.state].deadline
+    with app.context.store.read() as tx:
+        last = tx.reads.sheet(job.id).updated_at
+    return None if patience is None or last is None else last + patience
+
+
+def _postpone(app: App, job: Job, due_at: datetime) -> None:
+    with app.context.store.begin() as tx:
+        tx.jobs.postpone(job, due_at)
+
+
 def _ask_due(
-    app: "App", report: "SweepReport", now: datetime, limit: int, effect: Effect, ask_of: Callable[[Job], Ask]
+    app: App, report: SweepReport, now: datetime, limit: int, effect: Effect, ask_of: Callable[[Job], Ask | None],
 ) -> None:
     """Ask something of every job whose `effect` is due; each in its own transaction, each a compare-and-set."""
     with app.context.store.read() as tx:
         jobs = tx.jobs.due(effect, now, limit)
     for job in jobs:
-        ask = ask_of(job)
-        report.done.append(f"job {job.id}: {ask.command} in {job.state}")
         if report.dry_run:
+            report.done.append(f"job {job.id}: {effect} in {job.state}")
             continue
         try:
-            _write(app, job, ask, now)
-        except Refused as exc:
+            ask = ask_of(job)
+            if ask is not None:
+                _write(app, job, ask, now)
+                report.done.append(f"job {job.id}: {ask.command} in {job.state}")
+        except StaleJob:
+            continue  # somebody did something about it meanwhile
+        except DatabaseUnavailable:
+            raise
+        except UnderstudyError as exc:  # it must not stand in the way of the others for ever
             report.failed.append(f"job {job.id}: {exc.message}")
+            _postpone(app, job, now + _REFUSED_WAIT)
 
 
-def _write(app: "App", job: Job, ask: Ask, now: datetime) -> None:
+def _write(app: App, job: Job, ask: Ask, now: datetime) -> None:
     move = plan(app.context.profile_of(job), job, ask, now)
     with app.context.store.begin() as tx:
         if ask.command is Command.DISCARD:
@@ -86,7 +117,7 @@ def _write(app: "App", job: Job, ask: Ask, now: datetime) -> None:
     wake(app.context, [move], now)
 
 
-def lost_leases(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def lost_leases(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     with app.context.store.read() as tx:
         lost = tx.jobs.lost(now, limit)
     effects = set()
@@ -104,7 +135,7 @@ def lost_leases(app: "App", report: "SweepReport", now: datetime, limit: int) ->
 
 
 def _each_file(
-    app: "App", report: "SweepReport", now: datetime, limit: int, states: Sequence[FileState],
+    app: App, report: SweepReport, now: datetime, limit: int, states: Sequence[FileState],
     act: Callable[[File], str], wanted: Callable[[File], bool] = lambda _: True,
 ) -> None:  # fmt: skip
     with app.context.store.read() as tx:
@@ -121,15 +152,15 @@ def _each_file(
             report.failed.append(f"file {file.id}: {exc.message}")
 
 
-def seal_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def seal_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         if file.state is FileState.SEALING:
             with app.context.store.begin() as tx:  # its completer went silent: take it over before going on
-                file = tx.files.move(file, FileState.SEALING, due_at=now + app.context.timing.lease)
+                file = tx.files.move(file, FileState.SEALING, due_at=now + SEAL_LEASE)
             return app.sealing.finish(file).state.value
         try:
             return app.sealing.seal(file).state.value
-        except UploadError:
+        except (UploadError, Refused):  # not all there, or the job takes no files now
             wait = max(app.context.timing.single_part_poll, min((now - file.created_at) / 10, _LONGEST_UPLOAD_POLL))
             with app.context.store.begin() as tx:
                 tx.files.postpone(file, min(now + wait, file.expires_at))
@@ -141,7 +172,7 @@ def seal_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -
     _each_file(app, report, now, limit, (FileState.OPEN, FileState.SEALING), act, wanted)
 
 
-def expire_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def expire_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         with app.context.store.begin() as tx:
             given_up = tx.files.move(file, FileState.ABORTING, due_at=now)
@@ -150,14 +181,14 @@ def expire_uploads(app: "App", report: "SweepReport", now: datetime, limit: int)
     _each_file(app, report, now, limit, (FileState.OPEN,), act, lambda file: file.expires_at <= now)
 
 
-def abort_uploads(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def abort_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         return "aborted" if app.sealing.abort(file) else "not gone yet"
 
     _each_file(app, report, now, limit, (FileState.ABORTING,), act)
 
 
-def delete_files(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def delete_files(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         app.sealing.delete(file)
         return "deleted"
@@ -165,17 +196,22 @@ def delete_files(app: "App", report: "SweepReport", now: datetime, limit: int) -
     _each_file(app, report, now, limit, (FileState.DELETING,), act)
 
 
-def orphans(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def orphans(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     """Uploads begun and objects staged by a process that died before its row was written, or after it was done with."""
-    storage, store = app.context.storage, app.context.store
-    too_young = now - app.context.timing.orphan_age
-    try:
-        uploads = [u for u in storage.list_uploads("staging/") if u.begun_at <= too_young][:limit]
-        objects = [o for o in storage.list("staging/") if o.modified_at is None or o.modified_at <= too_young][:limit]
-    except Unavailable as exc:
-        report.failed.append(exc.message)
-        return
-    with store.read() as tx:
+    storage, too_young = app.context.storage, now - app.context.timing.orphan_age
+    with _storage_trouble(report):
+        old_uploads = (u for u in storage.list_uploads("staging/") if u.begun_at <= too_young)
+        uploads = list(islice(old_uploads, limit))
+        old_objects = (o for o in storage.list("staging/") if o.modified_at is None or o.modified_at <= too_young)
+        objects = list(islice(old_objects, limit))
+        _drop_orphans(app, report, uploads, objects)
+
+
+def _drop_orphans(
+    app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]
+) -> None:
+    storage = app.context.storage
+    with app.context.store.read() as tx:
         known = tx.files.known_uploads([upload.upload_id for upload in uploads])
         known_keys = tx.files.known_keys([each.key for each in objects])
     for upload in uploads:
@@ -190,43 +226,53 @@ def orphans(app: "App", report: "SweepReport", now: datetime, limit: int) -> Non
                 storage.delete(each.key)
 
 
-def retention(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+@contextmanager
+def _storage_trouble(report: SweepReport) -> Iterator[None]:
+    """A store that does not answer ends the block; the next run of the sweep goes on."""
+    try:
+        yield
+    except Unavailable as exc:
+        report.failed.append(exc.message)
+
+
+def retention(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     timing, store, storage = app.context.timing, app.context.store, app.context.storage
     with store.read() as tx:
         deleted = tx.jobs.deleted_before(now - timing.keep_deleted, limit)
     for job_id, _ in deleted:
-        report.done.append(f"erase job {job_id}")
         if report.dry_run:
+            report.done.append(f"erase job {job_id}")
             continue
-        try:
+        with _storage_trouble(report):
             for prefix in (f"runs/{job_id}/", f"models/{job_id}/"):
-                for each in storage.list(prefix):
+                for each in list(storage.list(prefix)):
                     storage.delete(each.key)
-        except Unavailable as exc:
-            report.failed.append(f"job {job_id}: {exc.message}")
-            continue
-        with store.begin() as tx:
-            _erase(tx, job_id)
-    _old_runs(app, report, now, limit)
+            with store.begin() as tx:
+                if _erased(tx, job_id):
+                    report.done.append(f"erase job {job_id}")
+    with _storage_trouble(report):
+        _old_runs(app, report, now, limit)
     if not report.dry_run:
         with store.begin() as tx:
             dropped = tx.idempotency.drop_expired(now)
         report.done += [f"{dropped} idempotency keys"] * bool(dropped)
 
 
-def _erase(tx: Tx, job_id: str) -> None:
-    files = tx.files.of_job(job_id)
-    if any(file.state not in {FileState.ABORTED, FileState.DELETED} for file in files):
-        return  # its objects first
+def _erased(tx: Tx, job_id: str) -> bool:
+    if any(file.state not in {FileState.ABORTED, FileState.DELETED} for file in tx.files.of_job(job_id)):
+        return False  # its objects first
+    if any(run.ended_at is None for run in tx.runs.of_job(job_id)):
+        return False  # still at work somewhere, and holding a slot
     tx.files.erase_of_job(job_id)
     tx.jobs.erase(job_id)
+    return True
 
 
-def _old_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -> None:
+def _old_runs(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     """Artefacts of failed tries; what succeeded stays for the stages after it and for retraining."""
     storage = app.context.storage
     with app.context.store.read() as tx:
-        old = [run for run in tx.runs.ended_before(now - app.context.timing.keep_runs, limit) if run.outcome != "succeeded"]
+        old = tx.runs.ended_before(now - app.context.timing.keep_runs, limit)
     for run in old:
         left = [each.key for each in storage.list(f"runs/{run.job_id}/{run.id}/")]
         if left:
@@ -234,3 +280,5 @@ def _old_runs(app: "App", report: "SweepReport", now: datetime, limit: int) -> N
         if not report.dry_run:
             for key in left:
                 storage.delete(key)
+            with app.context.store.begin() as tx:
+                tx.runs.tidied(run.id)

@@ -54,6 +54,7 @@ class Engine:
         }
         self._sizes = dict.fromkeys(self._steps, MIN_BATCH)
         self.report: Report = lambda _event, _fields: None
+        self.stopping: Callable[[], bool] = lambda: False  # true: end after the batch under way, hold nothing on
 
     @property
     def effects(self) -> tuple[Effect, ...]:
@@ -67,34 +68,39 @@ class Engine:
         pending, written = [effect], 0
         while pending:
             effect = pending.pop()
-            moves = self._dispatcher.dispatch() if effect is Effect.DISPATCH else self._claimed(effect)
+            claimed, moves = self._dispatched() if effect is Effect.DISPATCH else self._claimed(effect)
             written += sum(len(move.changes) for move in moves)
+            moves = [move for move in moves if move.after.lease_token is None]  # the others were carried on
             now = clock()
-            if now >= ends_at:
+            if now >= ends_at or self.stopping():
                 wake(self._context, moves, now)
-                self._context.waker.wake(effect.value)
+                for left in {effect, *pending}:
+                    self._context.waker.wake(left.value)
                 break
             following = {e for e in effects_now(moves, now) if e in self.effects}
-            if moves and effect is not Effect.DISPATCH:
+            if claimed and effect is not Effect.DISPATCH:
                 following.add(effect)  # there may be more than one batch of it
             pending += [e for e in following if e not in pending]
         return written
 
-    def _claimed(self, effect: Effect) -> list[Move]:
-        """One batch of `effect`, carried on through the steps that follow at once."""
+    def _dispatched(self) -> tuple[int, list[Move]]:
+        moves = self._dispatcher.dispatch()
+        return len(moves), moves
+
+    def _claimed(self, effect: Effect) -> tuple[int, list[Move]]:
+        """One batch of `effect`, carried on through the steps that follow at once; how many jobs, and all moves."""
         context = self._context
         now, token = context.clock(), new_token()
         with context.store.begin() as tx:
             jobs = tx.jobs.claim(
                 effect, now=now, until=now + context.timing.lease, token=token, limit=self._sizes[effect]
             )
-        ended: list[Move] = []
+        claimed, written = len(jobs), list[Move]()
         while jobs:
-            outcomes = self._outcomes(token, jobs)
-            moves = self._settle(token, outcomes)
-            ended += [move for move in moves if move.after.lease_token is None]
+            moves = self._settle(token, self._outcomes(token, jobs))
+            written += moves
             jobs = [move.after for move in moves if move.after.lease_token is not None]
-        return ended
+        return claimed, written
 
     def _outcomes(self, token: str, jobs: Sequence[Job]) -> list[Outcome]:
         found: list[Outcome] = []
@@ -160,9 +166,12 @@ class Engine:
                 extra = [o for o, move in asked if o.extra is not None and o.job.effect is effect and o.job.id in won]
                 if extra and step.record is not None:
                     step.record(tx, extra)
-            lost = [outcome.job.id for outcome, move in asked if move is None or move.before.id not in won]
+            lost = [move.before.id for move in moves if move.before.id not in won]
             if lost:
                 tx.jobs.give_back(token, lost)  # moved meanwhile by a person: whoever claims it next looks again
+            refused = [outcome.job.id for outcome, move in asked if move is None]
+            if refused:
+                tx.jobs.give_back(token, refused, now + context.timing.step_retry, crashed=True)
             for outcome in outcomes:
                 if outcome.ask is None:
                     due_at = now + (outcome.snooze or context.timing.step_retry)
@@ -177,7 +186,7 @@ class Engine:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
         after = move.after
-        if after.effect in self._steps and after.due_at is not None and after.due_at <= now:
+        if after.effect in self._steps and after.due_at is not None and after.due_at <= now and not self.stopping():
             after = after._replace(lease_token=token, lease_until=now + self._context.timing.lease)
             return move._replace(after=after)
         return move

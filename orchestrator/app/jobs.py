@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +11,14 @@ from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller, Role
+from orchestrator.domain.assets import AssetState
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob
+from orchestrator.domain.errors import Forbidden, GuardRefused, Invalid, NotFound, StaleJob
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Change, FileState, Job, JobId, JobSheet, Move
-from orchestrator.domain.stages import STAGE_BY_NAME
-from orchestrator.domain.states import JobState
+from orchestrator.domain.profile import SWITCHES
+from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME
+from orchestrator.domain.states import TERMINAL, JobState
 from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import MAX_PAGE, JobDetail, JobQuery, JobSummary
 from orchestrator.ports.store import Tx
@@ -26,6 +29,11 @@ PRIORITIES: Final = range(-100, 101)
 MAX_RETRIES: Final = 10  # MetaStudio's bound of flexus_retry_count
 _CREATED = machine.ROWS[None, Command.CREATE, Actor.USER][0]
 _REVIEWING: Final = frozenset({Command.APPROVE, Command.REJECT})
+_BY_OWNERS: Final = frozenset(command for _, command, who in machine.ROWS if who is Actor.USER)
+# These learn from the material again, so it must still be there: its owner may have deleted the video since.
+_LEARNS_AGAIN: Final = frozenset({Command.RESET, Command.REPAIR, *(stage.redo for stage in LEARNING)})
+_NEEDS_MATERIAL: Final = _LEARNS_AGAIN | {Command.REDO_VIDEO_ANALYZE}
+_ROLES: Final = tuple(Role)
 
 
 def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
@@ -37,13 +45,12 @@ def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
     """
     if not caller.may_see(job.project_id):
         raise NotFound(f"there is no job {job.id}", job_id=job.id)
-    if any((state, command, Actor.USER) in machine.ROWS for state in JobState):
+    if command in _BY_OWNERS:
         if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
             raise Forbidden(f"{command} is for the owner of the job", command=command.value)
         return Actor.USER
     needed = Role.REVIEWER if command in _REVIEWING else Role.ADMIN
-    order = list(Role)
-    if order.index(caller.role) < order.index(needed):
+    if _ROLES.index(caller.role) < _ROLES.index(needed):
         raise Forbidden(f"{command} needs the role {needed}, this key has {caller.role}", command=command.value)
     return Actor.ADMIN
 
@@ -74,6 +81,8 @@ class Jobs:
         if not 1 <= len(name) <= kind.name_limit:
             raise Invalid(f"the name has {len(name)} characters; {profile} takes 1 to {kind.name_limit}", field="name")
         _check_priority(priority)
+        if unknown := sorted(switches - kind.all_switches - set(SWITCHES)):
+            raise Invalid(f"there are no switches {unknown}; there are {sorted(SWITCHES)}", field="switches")
         at = self._context.clock()
         due, due_at = machine.schedule(_CREATED, at, kind.deadlines.get(_CREATED.leads_to))
         job = Job(
@@ -94,10 +103,15 @@ class Jobs:
 
     def ask(
         self, caller: Caller, job_id: str, command: Command, *, comment: str = "", description: str = "",
-        details: dict[str, object] | None = None, sheet: Mapping[str, object] | None = None,
+        details: dict[str, object] | None = None,
+        sheet: Mapping[str, object] | Callable[[Tx], Mapping[str, object]] | None = None,
         assign: Mapping[str, object] | None = None,
     ) -> Job:  # fmt: skip
         """Ask `command`; state, log and what is due next are written together or not at all.
+
+        Args:
+            sheet: fields of JobSheet to write with it, or what reads them in the same transaction.
+            assign: columns of Job to write with it.
 
         Raises:
             NotFound, Forbidden, CommandNotAllowed, GuardRefused.
@@ -107,16 +121,28 @@ class Jobs:
             job = tx.jobs.get(job_id)
             actor = actor_of(caller, job, command)
             completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
+            missing = self._missing(tx, job) if command in _NEEDS_MATERIAL else ()
             ask = Ask(
-                command, actor, caller.name, Given(comment=comment, completed=completed),
+                command, actor, caller.name, Given(missing=missing, comment=comment, completed=completed),
                 description=description or comment, details=details, assign=assign,
                 message=_message_after(command, comment),
             )  # fmt: skip
-            move = plan(self._context.profile_of(job), job, ask, self._context.clock())
-            tx.jobs.move(move, **dict(sheet or {}))
+            at = self._context.clock()
+            move = plan(self._context.profile_of(job), job, ask, at)
+            if missing:
+                raise GuardRefused(
+                    f"job {job.id} is {job.state}: {command} is refused: {'; '.join(missing)}",
+                    job_id=job.id, state=job.state.value, command=command.value, reason="; ".join(missing),
+                )  # fmt: skip
+            tx.jobs.move(move, **dict(sheet(tx) if callable(sheet) else sheet or {}))
+            hand_over(tx, move)
             return move
 
         return self.transact(work).after
+
+    def _missing(self, tx: Tx, job: Job) -> tuple[str, ...]:
+        held = frozenset(file.kind for file in tx.files.of_job(job.id, FileState.SEALED))
+        return tuple(self._context.profile_of(job).lacking(job.switches, held).values())
 
     def transact(self, work: Callable[[Tx], Move]) -> Move:
         """Run `work` in a transaction; whoever comes second looks again. Wakes whom the move concerns."""
@@ -230,10 +256,11 @@ class Jobs:
         """
         if command not in SETTINGS:
             raise Invalid(f"{command} is no setting; there are {sorted(SETTINGS)}", field="setting")
-        with self._context.store.read() as tx:
-            settings = dict(tx.reads.sheet(job_id).settings)
-        settings[command.removeprefix("set_")] = value
-        return self.ask(caller, job_id, command, details={"value": value}, sheet={"settings": settings})
+
+        def settings(tx: Tx) -> dict[str, object]:
+            return {"settings": {**tx.reads.sheet(job_id).settings, command.removeprefix("set_"): value}}
+
+        return self.ask(caller, job_id, command, details={"value": value}, sheet=settings)
 
     # looking
 
@@ -242,7 +269,7 @@ class Jobs:
         with self._context.store.read() as tx:
             return tx.reads.detail(job_id, _scope(caller))
 
-    def list(self, caller: Caller, query: JobQuery) -> tuple[list[JobSummary], int]:
+    def list(self, caller: Caller, query: JobQuery) -> tuple[Sequence[JobSummary], int]:
         """A page of jobs and the number of all matches; users see their own project only."""
         if not 1 <= query.limit <= MAX_PAGE:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
@@ -255,16 +282,21 @@ class Jobs:
         with self._context.store.read() as tx:
             return tx.reads.counts(_scope(caller))
 
-    def open_commands(self, caller: Caller, detail: JobDetail) -> list[Command]:
+    def open_commands(self, caller: Caller, detail: JobDetail) -> Sequence[Command]:
         """What this caller may ask of this job now: buttons, and hints in errors."""
         job = detail.job
-        completed = frozenset(run.stage for run in detail.runs if run.outcome == "succeeded")
-        given = Given(completed=completed, comment="?", run_id=job.run_id)
+        held = frozenset(file.kind for file in detail.files if file.state is FileState.SEALED)
+        missing = tuple(self._context.profile_of(job).lacking(job.switches, held).values())
+        with self._context.store.read() as tx:
+            completed = frozenset(tx.runs.succeeded([job.id])[job.id])
+        given = Given(missing=missing, completed=completed, comment="?", run_id=job.run_id)
         actors = [Actor.USER, *([Actor.ADMIN] if caller.role is not Role.USER else [])]
         found = {command for actor in actors for command in machine.commands_open(job, actor, given)}
         if caller.role is Role.REVIEWER:
-            found &= _REVIEWING
-        return sorted(found)
+            found -= {command for command in found - _REVIEWING if command not in _BY_OWNERS}
+        if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+            found -= _BY_OWNERS
+        return sorted(found - _LEARNS_AGAIN if missing else found)
 
 
 def discard(tx: Tx, move: Move) -> None:
@@ -272,10 +304,18 @@ def discard(tx: Tx, move: Move) -> None:
     at = move.changes[-1].at
     tx.jobs.delete(move)
     tx.runs.ask_to_stop(move.before.id, at)
-    for file in tx.files.of_job(move.before.id, FileState.OPEN, FileState.SEALED):
-        ending = FileState.ABORTING if file.state is FileState.OPEN else FileState.DELETING
+    for file in tx.files.of_job(move.before.id, FileState.OPEN, FileState.SEALING, FileState.SEALED):
+        ending = FileState.DELETING if file.state is FileState.SEALED else FileState.ABORTING
         tx.files.move(file, ending, due_at=at)
     tx.assets.drop_of_job(move.before.id, at)
+
+
+def hand_over(tx: Tx, move: Move) -> None:
+    """The asset of a job whose result has just been accepted is in use from now on."""
+    before, after = move.before, move.after
+    if after.asset_id is not None and after.state in TERMINAL and before.state not in TERMINAL:
+        with suppress(StaleJob):  # it is in use already
+            tx.assets.set_state(after.asset_id, AssetState.UNACTIVED, AssetState.ACTIVED, move.changes[-1].at)
 
 
 def _scope(caller: Caller) -> str | None:

@@ -45,7 +45,8 @@ class Keys:
         Raises:
             Invalid: an id that is not 1 to 64 letters, digits, `-` or `_`.
         """
-        if not 1 <= len(project_id) <= _ID_LIMIT or not project_id.replace("-", "").replace("_", "").isalnum():
+        letters = project_id.replace("-", "").replace("_", "")
+        if not (1 <= len(project_id) <= _ID_LIMIT and letters.isascii() and letters.isalnum()):
             raise Invalid(f"project id {project_id!r}: 1 to {_ID_LIMIT} letters, digits, '-' and '_' are allowed")
         with self._context.store.begin() as tx:
             return tx.keys.add_project(project_id, name or project_id, self._context.clock(), attributes or {})

@@ -13,7 +13,7 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import Invalid
 from orchestrator.domain.guards import NOTHING, Given
-from orchestrator.domain.model import Change, Job, Move
+from orchestrator.domain.model import Job, Move
 from orchestrator.domain.profile import Profile
 from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES, FailureClass
 from orchestrator.domain.stages import STAGE_OF_WAITING

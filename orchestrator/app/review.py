@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.app.context import Context
-from orchestrator.app.jobs import Jobs, actor_of
+from orchestrator.app.jobs import Jobs, actor_of, hand_over
 from orchestrator.app.moves import Ask, plan
 from orchestrator.domain.actors import Actor, Caller, Role
 from orchestrator.domain.commands import Command
@@ -92,7 +92,9 @@ class Review:
             at = self._context.clock()
             comment_id = tx.comments.add(job_id, at, caller.name, kind, title, text)
             if attachments and tx.files.attach(list(attachments), job.id, comment_id) != len(set(attachments)):
-                raise Invalid("every attachment has to be an uploaded, unused attachment of this job", field="attachments")
+                raise Invalid(
+                    "every attachment has to be an uploaded, unused attachment of this job", field="attachments"
+                )
             return comment_id
 
     def answer_result(self, caller: Caller, job_id: str, command: Command, comment: str) -> Job:
@@ -108,6 +110,7 @@ class Review:
                 Ask(command, actor, caller.name, Given(comment=comment), description=comment), at,
             )  # fmt: skip
             tx.jobs.move(move)
+            hand_over(tx, move)
             if comment.strip():
                 kind = CommentType.USER_REJECT if command is Command.REJECT_RESULT else CommentType.USER_COMMENT
                 said = kind if actor is Actor.USER else CommentType.ADMIN_COMMENT

@@ -7,22 +7,25 @@ works on any more is taken up again by the sweep, which looks at what is there b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from orchestrator.app.context import Context
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.moves import MACHINE, Ask, plan
-from orchestrator.domain import machine, uploads
+from orchestrator.domain import uploads
 from orchestrator.domain.actors import Actor, Caller
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Refused, Unavailable, UploadIncomplete, UploadNotOpen
-from orchestrator.domain.model import File, FileKind, FileState, Move
+from orchestrator.domain.errors import NotFound, Refused, StaleJob, Unavailable, UploadError, UploadIncomplete, UploadNotOpen
+from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, StoredPart, UploadGone
 from orchestrator.ports.store import Tx
 
 # A copy of 500 GB within one store takes minutes; nobody else may complete meanwhile.
 SEAL_LEASE: Final = timedelta(minutes=15)
+BY_ADMINS: Final = frozenset({FileKind.MASK, FileKind.ACTION_MARK, FileKind.BEAUTY_VIDEO})
 _CONFIRMED: Final = {FileKind.TRAINING_VIDEO: Command.CONFIRM_VIDEO, FileKind.COVER: Command.CONFIRM_COVER}
 
 
@@ -39,46 +42,68 @@ class Sealing:
         Raises:
             UploadIncomplete: parts are missing or wrong; the upload stays open.
             UploadNotOpen: it is being sealed by somebody else, given up or gone.
+            CommandNotAllowed, GuardRefused: the job takes no files now; the upload stays open.
             StorageUnavailable: the store did not answer; the sweep goes on from where this stopped.
         """
         if file.state is FileState.SEALED:
             return file
         if file.state is not FileState.OPEN:
             raise UploadNotOpen(f"file {file.id} is {file.state}", file_id=file.id, state=file.state.value)
+        if file.expires_at <= self._context.clock():
+            raise UploadNotOpen(f"the upload of file {file.id} is expired", file_id=file.id, state="expired")
+        with self._context.store.read() as tx:
+            self._confirmed(tx.jobs.get(str(file.job_id)), file, caller)
         self._checked_parts(file)
         with self._context.store.begin() as tx:
             file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + SEAL_LEASE)
         return self.finish(file, caller)
 
     def finish(self, file: File, caller: Caller | None = None) -> File:
-        """Do what is left to do of a file in `sealing`."""
-        from_store = self._context.storage
-        final_key = f"files/{file.id}"
+        """Do what is left to do of a file in `sealing`.
+
+        Raises:
+            UploadIncomplete: parts were changed at the last moment; the upload is open again.
+            UploadNotOpen: nothing is left to seal, or the job takes no files any more; the file is given up.
+            StorageUnavailable: the store did not answer; the sweep goes on from where this stopped.
+        """
         try:
-            staged = from_store.head(file.staging_key) or self._complete(file)
-            final = from_store.copy(staged, final_key) if staged else from_store.head(final_key)
-            if final is None:
-                raise ObjectMissing(f"nothing is left of the upload of file {file.id}")
-            if file.size_bytes is not None and final.size_bytes != file.size_bytes:
-                raise UploadIncomplete(f"the file has {final.size_bytes} bytes; {file.size_bytes} were agreed")
+            final = self._copied(file)
         except UploadIncomplete:
-            self._reopen(file)
+            with self._context.store.begin() as tx:
+                poll_at = self._context.clock() + self._context.timing.single_part_poll
+                tx.files.move(file, FileState.OPEN, due_at=poll_at if file.part_count == 1 else file.expires_at)
             raise
         except (ObjectMissing, ObjectChanged) as exc:
-            with self._context.store.begin() as tx:
-                tx.files.move(file, FileState.ABORTING, due_at=self._context.clock())
-            raise UploadNotOpen(
-                f"the upload of file {file.id} came to nothing: {exc.message}; open a new one", file_id=file.id
-            ) from exc
-        sealed = self._write_sealed(file, final, caller)
-        try:
-            from_store.delete(file.staging_key)
+            raise self._given_up(file, exc.message) from exc
         except Unavailable:
-            pass  # the orphan sweep deletes it; no URL can change what is sealed
+            with self._context.store.begin() as tx:  # not before a call that got no answer has surely ended
+                tx.files.postpone(file, self._context.clock() + self._context.timing.abort_retry)
+            raise
+        sealed = self._write_sealed(file, final, caller)
+        with suppress(Unavailable):  # then the orphan sweep deletes it; no URL can change what is sealed
+            self._context.storage.delete(file.staging_key)
         return sealed
 
-    def _checked_parts(self, file: File) -> list[StoredPart]:
-        """The parts that have arrived, which are exactly the agreed ones."""
+    def _copied(self, file: File) -> ObjectInfo:
+        """The final object, made now or found."""
+        storage, final_key = self._context.storage, final_key_of(file)
+        staged = storage.head(file.staging_key) or self._completed(file)
+        final = storage.copy(staged, final_key) if staged else storage.head(final_key)
+        if final is None:
+            raise ObjectMissing("nothing is left of it")
+        if file.size_bytes is not None and final.size_bytes != file.size_bytes:
+            raise ObjectChanged(f"it has {final.size_bytes} bytes; {file.size_bytes} were agreed")
+        return final
+
+    def _completed(self, file: File) -> ObjectInfo | None:
+        """The staged object, joined now; None when there is nothing to join any more."""
+        storage = self._context.storage
+        with suppress(UploadGone, UploadNotOpen):  # completed by a call whose answer was lost, or gone: HEAD tells
+            storage.complete_upload(file.staging_key, file.upload_id, self._checked_parts(file))
+        return storage.head(file.staging_key)
+
+    def _checked_parts(self, file: File) -> Sequence[StoredPart]:
+        """The parts that have arrived, which are the ones that were agreed."""
         try:
             parts = self._context.storage.list_parts(file.staging_key, file.upload_id)
         except UploadGone as exc:
@@ -93,55 +118,75 @@ class Sealing:
             raise UploadIncomplete("; ".join(problems), file_id=file.id, problems=problems)
         return parts
 
-    def _complete(self, file: File) -> ObjectInfo | None:
-        """The staged object, joined now; None when it has been moved on already."""
-        storage = self._context.storage
-        try:
-            # joined by the very list that was checked: a part sent again meanwhile makes the store refuse
-            storage.complete_upload(file.staging_key, file.upload_id, self._checked_parts(file))
-        except (UploadGone, UploadNotOpen):
-            pass  # completed by a call whose answer was lost, or gone: HEAD tells which
-        return storage.head(file.staging_key)
-
-    def _reopen(self, file: File) -> None:
-        with self._context.store.begin() as tx:
-            tx.files.move(file, FileState.OPEN, due_at=file.expires_at)
+    def _confirmed(
+        self, job: Job, file: File, caller: Caller | None, details: dict[str, object] | None = None
+    ) -> Move:
+        """What sealing `file` writes to its job. Raises Refused: the job takes no such file now."""
+        if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
+            return Move(job, job, ())  # belongs to a comment, or to an admin's next command: the job does not move
+        command = _CONFIRMED.get(file.kind, Command.CONFIRM_FILE)
+        ask = Ask(command, Actor.USER, caller.name if caller else MACHINE, details=details)
+        return plan(self._context.profile_of(job), job, ask, self._context.clock())
 
     def _write_sealed(self, file: File, final: ObjectInfo, caller: Caller | None) -> File:
         at = self._context.clock()
+        details: dict[str, object] = {
+            "file_id": file.id, "kind": file.kind.value, "size_bytes": final.size_bytes, "etag": final.etag,
+        }  # fmt: skip
         written: list[File] = []
 
         def work(tx: Tx) -> Move:
+            move = self._confirmed(tx.jobs.get(str(file.job_id)), file, caller, details)
             sealed = tx.files.move(
                 file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes, sealed_at=at
             )
             written.append(sealed)
-            job = tx.jobs.get(str(file.job_id))
-            if file.kind is FileKind.ATTACHMENT:
-                return Move(job, job, ())
-            for former in tx.files.of_job(job.id, FileState.SEALED):
-                if former.kind is file.kind and former.id != file.id:
-                    tx.files.move(former, FileState.DELETING, due_at=at)
-            command = _CONFIRMED.get(file.kind, Command.CONFIRM_FILE)
-            if (job.state, command, Actor.USER) not in machine.ROWS:
-                return Move(job, job, ())  # put in by an admin, whose next command moves the job
-            details: dict[str, object] = {
-                "file_id": file.id, "kind": file.kind.value, "size_bytes": final.size_bytes, "etag": final.etag,
-            }  # fmt: skip
-            ask = Ask(command, Actor.USER, caller.name if caller else MACHINE, details=details)
-            move = plan(self._context.profile_of(job), job, ask, at)
-            tx.jobs.move(move)
+            if file.kind is not FileKind.ATTACHMENT:
+                for former in tx.files.of_job(move.before.id, FileState.SEALED):
+                    if former.kind is file.kind and former.id != file.id:
+                        tx.files.move(former, FileState.DELETING, due_at=at)
+            if move.changes:
+                tx.jobs.move(move)
             return move
 
-        self._jobs.transact(work)
+        try:
+            self._jobs.transact(work)
+        except StaleJob:
+            raise  # the job is never left alone for long enough: the sweep finishes this
+        except (Refused, NotFound) as exc:
+            # the job was submitted, or deleted, while the bytes were copied: nobody will look at these
+            raise self._given_up(file, exc.message) from exc
+        except UploadError:
+            return self._outcome_of_other(file)
         return written[-1]
+
+    def _outcome_of_other(self, file: File) -> File:
+        """Somebody else moved the file while this one copied it."""
+        with self._context.store.read() as tx:
+            now = tx.files.get(file.id)
+        if now.state is FileState.SEALED:
+            return now
+        if now.state in {FileState.ABORTING, FileState.ABORTED}:
+            with suppress(Unavailable):
+                self._context.storage.delete(final_key_of(file))
+        raise UploadNotOpen(f"file {file.id} is {now.state}", file_id=file.id, state=now.state.value)
+
+    def _given_up(self, file: File, why: str) -> UploadNotOpen:
+        """Give up a file in `sealing`; gives the error that says so."""
+        with self._context.store.begin() as tx:
+            tx.files.move(file, FileState.ABORTING, due_at=self._context.clock())
+        return UploadNotOpen(
+            f"the upload of file {file.id} came to nothing: {why}; open a new one", file_id=file.id, state="aborting"
+        )
 
     def abort(self, file: File) -> bool:
         """Drop an upload in `aborting` at the store; True once the store knows nothing of it and the row says so."""
+        storage = self._context.storage
         try:
-            gone = self._context.storage.abort_upload(file.staging_key, file.upload_id)
+            gone = storage.abort_upload(file.staging_key, file.upload_id)
             if gone:
-                self._context.storage.delete(file.staging_key)
+                storage.delete(file.staging_key)
+                storage.delete(final_key_of(file))  # sealing may have come as far as the copy
         except Unavailable:
             gone = False
         with self._context.store.begin() as tx:
@@ -155,8 +200,10 @@ class Sealing:
         """Remove the object of a file in `deleting`."""
         if file.final_key is not None:
             self._context.storage.delete(file.final_key)
-        try:
-            with self._context.store.begin() as tx:
-                tx.files.move(file, FileState.DELETED)
-        except Refused:
-            pass  # somebody else deleted it
+        with suppress(UploadError), self._context.store.begin() as tx:  # somebody else may have deleted it
+            tx.files.move(file, FileState.DELETED)
+
+
+def final_key_of(file: File) -> str:
+    """Where the sealed bytes go: a key that no URL is ever signed for."""
+    return f"files/{file.id}"

@@ -39,7 +39,7 @@ class Sweep:
 
     name: str
     every: timedelta
-    run: Callable[["App", SweepReport, datetime, int], None]
+    run: Callable[[App, SweepReport, datetime, int], None]
     purpose: str
 
 
@@ -60,7 +60,7 @@ SWEEPS: Final = (
 class Sweeper:
     """Runs sweeps for one process."""
 
-    def __init__(self, app: "App") -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
         self._by_name = {sweep.name: sweep for sweep in SWEEPS}
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.jobs import Jobs, actor_of
 from orchestrator.app.moves import Ask, plan
-from orchestrator.app.sealing import Sealing
+from orchestrator.app.sealing import BY_ADMINS, Sealing
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Invalid, UploadError, UploadNotOpen
+from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.ports.storage import UploadGone
@@ -27,7 +29,6 @@ from orchestrator.ports.store import Tx
 
 # Kinds that belong to the job's life; attachments and pieces put in by admins have their own rules.
 _VIDEOS: Final = frozenset({FileKind.TRAINING_VIDEO, FileKind.ACTION_VIDEO})
-_BY_ADMINS: Final = frozenset({FileKind.MASK, FileKind.ACTION_MARK, FileKind.BEAUTY_VIDEO})
 MAX_OPEN_ATTACHMENTS: Final = 20
 _NAME_LIMIT: Final = 256
 
@@ -82,7 +83,7 @@ class Uploads:
             raise Invalid(f"the file name has {len(name)} characters; 1 to {_NAME_LIMIT} are allowed", field="name")
         agreed = uploads.plan(size_bytes, part_count)
         with self._context.store.read() as tx:
-            job = tx.jobs.get(job_id)
+            job = tx.jobs.get(job_id, None if caller.sees_all_projects else caller.project_id)
             held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         self._check_kind(caller, job, kind, held)
         at = self._context.clock()
@@ -96,7 +97,12 @@ class Uploads:
             part_sizes=tuple(agreed.sizes[n] for n in agreed.numbers) if agreed.sizes else (), size_bytes=size_bytes,
             final_key=None, etag=None, sha256=None, created_at=at, expires_at=at + life.upload_lifetime,
         )  # fmt: skip
-        self._jobs.transact(lambda tx: self._write_opened(tx, caller, file))
+        try:
+            self._jobs.transact(lambda tx: self._write_opened(tx, caller, file))
+        except UnderstudyError:
+            with suppress(Unavailable):  # no row knows of it: the orphan sweep would find it days later
+                self._context.storage.abort_upload(staging, upload_id)
+            raise
         return self._signed(file, list(agreed.numbers))
 
     def _write_opened(self, tx: Tx, caller: Caller, file: File) -> Move:
@@ -107,7 +113,7 @@ class Uploads:
         held = [f for f in tx.files.of_job(job.id, FileState.SEALED) if f.kind is file.kind]
         replaced = file.kind in _VIDEOS and bool(former or held)
         command = Command.REPLACE_VIDEO if replaced else Command.OPEN_UPLOAD
-        if file.kind is FileKind.ATTACHMENT or file.kind in _BY_ADMINS:
+        if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
             move = Move(job, job, ())  # belongs to a comment or to a later admin command: no move of the job
         else:
             details: dict[str, object] = {"file_id": file.id, "kind": file.kind.value}
@@ -116,22 +122,25 @@ class Uploads:
             tx.jobs.move(move)
         for old in former:
             given_up = tx.files.move(old, FileState.ABORTING, due_at=file.created_at)
-            tx.after_commit(lambda old=given_up: self._sealing.abort(old))  # type: ignore[misc]  # bound now
+            tx.after_commit(partial(self._drop, given_up))
         # one part: its URL dies when a sweep has seen the upload; more parts: somebody says that they are all there
         due_at = file.created_at + self._context.timing.single_part_poll if file.part_count == 1 else file.expires_at
         tx.files.add(file, min(due_at, file.expires_at))
         return move
 
+    def _drop(self, given_up: File) -> None:
+        with suppress(UploadError):  # the sweep was faster
+            self._sealing.abort(given_up)
+
     def _check_kind(self, caller: Caller, job: Job, kind: FileKind, held: Sequence[File]) -> None:
         if kind in {FileKind.ASSET, FileKind.MEDIA}:
             raise Invalid(f"a {kind} does not belong to a job", field="kind")
-        if kind is FileKind.ATTACHMENT:
-            actor_of(caller, job, Command.ANSWER)
+        if kind is FileKind.ATTACHMENT:  # of a comment, and everybody who sees the job may comment
             pending = sum(1 for f in held if f.kind is kind and f.comment_id is None)
             if pending >= MAX_OPEN_ATTACHMENTS:
                 raise Invalid(f"{pending} attachments wait for their comment already; {MAX_OPEN_ATTACHMENTS} may")
             return
-        if kind in _BY_ADMINS:
+        if kind in BY_ADMINS:
             actor_of(caller, job, Command.UPLOAD_MASK)
             return
         profile = self._context.profile_of(job)
@@ -197,13 +206,21 @@ class Uploads:
             GuardRefused: required files are missing or incomplete, each named with what it lacks.
         """
         detail = self._jobs.show(caller, job_id)
+        # refused for another reason, it must not have sealed anything
+        plan(self._context.profile_of(detail.job), detail.job,
+             Ask(Command.SUBMIT, actor_of(caller, detail.job, Command.SUBMIT)), self._context.clock())  # fmt: skip
         problems: dict[FileKind, str] = {}
         for file in detail.files:
-            if file.state is FileState.OPEN and file.kind is not FileKind.ATTACHMENT:
+            if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
+                continue
+            name = file.kind.replace("_", " ")
+            if file.state is FileState.SEALING:
+                problems[file.kind] = f"the {name} is being sealed at this moment: submit again in a minute"
+            if file.state is FileState.OPEN:
                 try:
                     self._sealing.seal(file, caller)
                 except UploadError as exc:
-                    problems[file.kind] = f"the {file.kind.replace('_', ' ')} is not all there: {exc.message}"
+                    problems[file.kind] = f"the {name} is not all there: {exc.message}"
 
         def work(tx: Tx) -> Move:
             job = tx.jobs.get(job_id)
@@ -217,6 +234,7 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
+            tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
             return move
 
         return self._jobs.transact(work).after

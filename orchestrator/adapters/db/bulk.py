@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -32,8 +33,42 @@ def source(dialect: str, columns: Mapping[str, str], parameter: str = "rows") ->
 
 
 def rows_json(rows: Sequence[Mapping[str, object]]) -> str:
-    """The parameter for `source`: instants as text, everything else as JSON has it."""
-    return json.dumps(rows, default=_plain, ensure_ascii=False, separators=(",", ":"))
+    """The parameter for `source`: instants as text, everything else as JSON has it.
+
+    Trainers and files say what they like: a NUL, half a surrogate pair or a NaN is stored as what JSON can hold, or the
+    row, and all others of its batch, could not be written at all.
+    """
+    try:
+        text = _dumped(rows)
+        if "\\u0000" not in text and (text.isascii() or _encodable(text)):
+            return text
+    except ValueError:  # NaN or infinity
+        pass
+    return _dumped([_cleaned(row) for row in rows])
+
+
+def _dumped(rows: object) -> str:
+    return json.dumps(rows, default=_plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(_cleaned(name)): _cleaned(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_cleaned(each) for each in value]
+    return value
 
 
 def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -15,7 +15,7 @@ from orchestrator.adapters.db.jobs import SqlJobs
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
-from orchestrator.domain.errors import DatabaseUnavailable
+from orchestrator.domain.errors import DatabaseUnavailable, Invalid
 
 log = structlog.get_logger()
 
@@ -99,3 +99,9 @@ def _translated() -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:
         raise DatabaseUnavailable(f"the database does not answer: {type(exc.__cause__ or exc).__name__}") from exc
+    except sa.exc.DataError as exc:  # a text with NUL, a number out of range: what came in, not what we do
+        raise Invalid(f"the database cannot hold a value: {type(exc.__cause__ or exc).__name__}") from exc
+    except sa.exc.DBAPIError as exc:
+        if not exc.connection_invalidated:
+            raise
+        raise DatabaseUnavailable(f"the database went away: {type(exc.__cause__ or exc).__name__}") from exc

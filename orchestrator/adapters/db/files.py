@@ -129,7 +129,7 @@ class SqlFiles:
         result = self._connection.execute(
             sa.update(files)
             .where(files.c.id.in_(file_ids), files.c.job_id == job_id, files.c.kind == FileKind.ATTACHMENT)
-            .where(files.c.comment_id.is_(None))
+            .where(files.c.comment_id.is_(None), files.c.state == FileState.SEALED)
             .values(comment_id=comment_id)
         )
         return result.rowcount

@@ -32,6 +32,7 @@ _MOVED: Final = {
     "retry_limit": "int", "failure": "text", "approved": "bool", "repairs_left": "int", "suspended_from": "text",
     "run_id": "text", "asset_id": "text", "pool": "text",
 }  # fmt: skip
+_SCHEDULED: Final = ("effect", "due_at", "lease_token", "lease_until", "takeovers")
 _LOGGED: Final = {
     "job_id": "text", "version": "int", "at": "at", "actor": "text", "operator": "text", "command": "text",
     "source": "text", "target": "text", "log_type": "text", "description": "text", "error_code": "text",
@@ -144,6 +145,8 @@ class SqlJobs:
                 since=at if any(c.source is not c.target for c in changes) else None,
                 submitted=at if any(c.command == "submit" for c in changes) else None,
                 flagged=any(c.command == "flag_overdue" for c in changes),
+                stays=before.state is after.state
+                and all(getattr(before, name) == getattr(after, name) for name in _SCHEDULED),
             )  # fmt: skip
             rows.append(row)
         result = self._connection.execute(sa.text(_move_sql(self._dialect)), {"rows": rows_json(rows)})
@@ -228,6 +231,14 @@ class SqlJobs:
         )
         return [job_from(row) for row in self._connection.execute(query)]
 
+    def postpone(self, job: Job, due_at: datetime) -> None:
+        """Have a job looked at later, if nobody has moved or claimed it since."""
+        self._connection.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == job.id, jobs.c.version == job.version, jobs.c.lease_token.is_(None))
+            .values(due_at=due_at)
+        )
+
     def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
         """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
         parameters = {"pool": pool, "now": now, "n": per_project}
@@ -261,9 +272,11 @@ class SqlJobs:
 def _move_sql(dialect: str) -> str:
     columns = _MOVED | {
         "id": "text", "seen": "int", "fence": "text", "message": "text", "at": "at", "since": "at",
-        "submitted": "at", "flagged": "bool",
+        "submitted": "at", "flagged": "bool", "stays": "bool",
     }  # fmt: skip
-    sets = ", ".join(f"{name} = v.{name}" for name in _MOVED)
+    # a claim leaves the version alone, so a move that stays must not write back the schedule that it has read
+    kept = {name: f"CASE WHEN v.stays THEN jobs.{name} ELSE v.{name} END" for name in _SCHEDULED}
+    sets = ", ".join(f"{name} = {kept.get(name, f'v.{name}')}" for name in _MOVED)
     return f"""
         UPDATE jobs SET {sets},
           updated_at = v.at,
@@ -314,6 +327,8 @@ def _claim(dialect: str) -> sa.TextClause:
 
 _CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
 _IS_WAITING: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL AND pool = :pool"
+# one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
+_IS_IDLE: Final = "NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id AND r.due_at IS NOT NULL)"
 _AT = jobs.c.due_at.type
 _WAITING_SQL: Final = {
     # one index walk to the next project, then its first few: never reads the whole queue
@@ -326,14 +341,15 @@ _WAITING_SQL: Final = {
           FROM p WHERE p.project_id IS NOT NULL
         )
         SELECT {_FIELDS} FROM p CROSS JOIN LATERAL (
-          SELECT * FROM jobs j WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now
+          SELECT * FROM jobs j
+          WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now AND {_IS_IDLE}
           ORDER BY j.priority DESC, j.due_at LIMIT :n
         ) AS jobs WHERE p.project_id IS NOT NULL
     """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
     "sqlite": sa.text(f"""
         SELECT {_FIELDS} FROM (
           SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
-          FROM jobs WHERE {_IS_WAITING} AND due_at <= :now
+          FROM jobs j WHERE {_IS_WAITING} AND due_at <= :now AND {_IS_IDLE}
         ) AS jobs WHERE place <= :n
     """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
 }

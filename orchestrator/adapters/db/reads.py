@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -99,7 +100,7 @@ class SqlReads:
             if query.states:
                 counted = counted.where(job_counts.c.state.in_(query.states))
             return int(self._connection.execute(counted).scalar_one())
-        matching = _filtered(sa.select(sa.func.count()).select_from(jobs), query)
+        matching = _filtered(sa.select(sa.func.count()).select_from(jobs), replace(query, before=None))
         return int(self._connection.execute(matching).scalar_one())
 
     def counts(self, project_id: str | None) -> dict[JobState, int]:
@@ -148,6 +149,7 @@ def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
     def listed(table: sa.Table, names: Sequence[str], *order: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         rows = sa.select(*(table.c[name] for name in names)).where(table.c.job_id == jobs.c.id)
         part = rows.order_by(*order).correlate(jobs).subquery("part")
+        gathered: sa.ColumnElement[Any]
         if dialect == "postgresql":
             gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
         else:
@@ -163,9 +165,9 @@ def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
     )
 
 
-def _rows(value: object) -> list[dict[str, Any]]:
-    loaded = json.loads(value) if isinstance(value, str) else value
-    return list(loaded or [])  # type: ignore[call-overload, no-any-return]  # a JSON array of objects
+def _rows(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401  parsed by one driver, text from the other
+    loaded: list[dict[str, Any]] = json.loads(value) if isinstance(value, str) else value
+    return list(loaded or [])
 
 
 def _at(value: object) -> datetime | None:

@@ -96,7 +96,7 @@ _KEYS = sa.select(
 )  # fmt: skip
 
 
-def _key(row: sa.Row[Any]) -> KeyRow:
+def _key(row: sa.Row[*tuple[Any, ...]]) -> KeyRow:
     return KeyRow(row.id, row.project_id, Role(row.role), row.name, row.secret_encrypted, row.disabled_at)
 
 
@@ -199,7 +199,7 @@ _ASSET = tuple(assets.c[name] for name in Asset.__dataclass_fields__)
 _ASSET_FILE = tuple(asset_files.c[name] for name in AssetFile.__dataclass_fields__)
 
 
-def _asset(row: sa.Row[Any]) -> Asset:
+def _asset(row: sa.Row[*tuple[Any, ...]]) -> Asset:
     values = dict(row._mapping)  # noqa: SLF001  public in SQLAlchemy despite its name
     return Asset(**(values | {"state": AssetState(values["state"])}))
 

@@ -65,10 +65,11 @@ class SqlRuns:
         return [run_from(row) for row in self._connection.execute(query)]
 
     def succeeded(self, job_ids: Sequence[str]) -> dict[str, dict[str, Run]]:
-        """Of every job its newest successful run per stage."""
+        """Of every job its newest successful run per stage, of those that worked on its present material."""
         query = sa.select(*RUN_COLUMNS).where(
-            among(self._dialect, runs.c.job_id, job_ids), runs.c.outcome == RunOutcome.SUCCEEDED.value
-        )
+            among(self._dialect, runs.c.job_id, job_ids), runs.c.outcome == RunOutcome.SUCCEEDED.value,
+            runs.c.superseded.is_(sa.false()),
+        )  # fmt: skip
         found: dict[str, dict[str, Run]] = {job_id: {} for job_id in job_ids}
         for row in self._connection.execute(query.order_by(runs.c.attempt)):
             run = run_from(row)
@@ -132,7 +133,19 @@ class SqlRuns:
         )
         return result.rowcount
 
+    def supersede(self, job_id: str) -> None:
+        """The job has other material now: what its runs made counts no more."""
+        self._connection.execute(
+            sa.update(runs).where(runs.c.job_id == job_id, runs.c.superseded.is_(sa.false())).values(superseded=True)
+        )
+
     def ended_before(self, at: datetime, limit: int) -> list[Run]:
-        """Ended runs whose leftovers may go."""
-        query = sa.select(*RUN_COLUMNS).where(runs.c.ended_at < at).order_by(runs.c.ended_at).limit(limit)
-        return [run_from(row) for row in self._connection.execute(query)]
+        """Runs that came to nothing and whose leftovers may go, the oldest first."""
+        query = sa.select(*RUN_COLUMNS).where(
+            runs.c.ended_at < at, runs.c.tidied.is_(sa.false()), runs.c.outcome != sa.literal_column("'succeeded'")
+        )
+        return [run_from(row) for row in self._connection.execute(query.order_by(runs.c.ended_at).limit(limit))]
+
+    def tidied(self, run_id: str) -> None:
+        """Nothing of the run is left in the store."""
+        self._connection.execute(sa.update(runs).where(runs.c.id == run_id).values(tidied=True))

@@ -201,12 +201,18 @@ runs = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("cancel_at", Instant),
     sa.Column("due_at", Instant),  # when it is looked at next; None once it has ended
+    sa.Column("superseded", sa.Boolean, nullable=False, server_default=sa.false()),  # made of material since replaced
+    sa.Column("tidied", sa.Boolean, nullable=False, server_default=sa.false()),  # nothing of it is left in the store
     sa.UniqueConstraint("job_id", "stage", "attempt"),
     _one_of("outcome", RunOutcome),
 )  # fmt: skip
 _run_live = runs.c.due_at.is_not(None)
 sa.Index("ix_runs_due", runs.c.due_at, postgresql_where=_run_live, sqlite_where=_run_live)  # polling
 sa.Index("ix_runs_pool", runs.c.pool, runs.c.project_id, postgresql_where=_run_live, sqlite_where=_run_live)  # slots
+_run_left = sa.and_(
+    runs.c.ended_at.is_not(None), runs.c.tidied.is_(sa.false()), runs.c.outcome != sa.literal_column("'succeeded'")
+)
+sa.Index("ix_runs_left", runs.c.ended_at, postgresql_where=_run_left, sqlite_where=_run_left)  # retention
 
 comments = sa.Table(
     "comments", metadata,

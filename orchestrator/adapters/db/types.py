@@ -19,7 +19,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
             return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
         return dialect.type_descriptor(sa.String(27))  # type: ignore[arg-type]  # text stands for the instant
 
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | str | None:  # type: ignore[override]  # text on SQLite
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | str | None:
         if value is None or dialect.name == "postgresql":
             return value
         return to_text(value)

@@ -341,6 +341,8 @@ def upgrade() -> None:
         sa.Column("ended_at", Instant(), nullable=True),
         sa.Column("cancel_at", Instant(), nullable=True),
         sa.Column("due_at", Instant(), nullable=True),
+        sa.Column("superseded", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("tidied", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
             "outcome IN ('starting', 'running', 'succeeded', 'failed', 'cancelled')", name=op.f("ck_runs_outcome")
         ),
@@ -364,10 +366,18 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL"),
             sqlite_where=sa.text("due_at IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_runs_left",
+            ["ended_at"],
+            unique=False,
+            postgresql_where=sa.text("ended_at IS NOT NULL AND tidied IS false AND outcome != 'succeeded'"),
+            sqlite_where=sa.text("ended_at IS NOT NULL AND tidied IS 0 AND outcome != 'succeeded'"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_index("ix_runs_left")
         batch_op.drop_index(
             "ix_runs_pool", postgresql_where=sa.text("due_at IS NOT NULL"), sqlite_where=sa.text("due_at IS NOT NULL")
         )

@@ -18,17 +18,11 @@ from orchestrator.adapters.trainers.local import LocalBackend
 from orchestrator.app.app import App
 from orchestrator.app.context import Context, Pool, Timing
 from orchestrator.domain.profile import Profile
-from orchestrator.ports.trainer import Artefact, TrainerBackend
+from orchestrator.ports.trainer import TrainerBackend
 from orchestrator.ports.waker import Waker
 from orchestrator.settings import BadSettings, Settings, load_profiles
 from orchestrator.settings.load import variable_of
 from orchestrator.settings.schema import PoolSettings
-
-# What instant runs are said to have made: the names that the shipped profiles publish.
-_INSTANT = tuple(
-    Artefact(name, "", 1, "0" * 64, content_type)
-    for name, content_type in (("model.npz", "application/octet-stream"), ("thumbnail.png", "image/png"))
-)
 
 
 def build_app(settings: Settings, *, waker: Waker | None = None) -> App:
@@ -122,7 +116,7 @@ def profiles_of(settings: Settings) -> Mapping[str, Profile]:
 
 def _backend(pool: PoolSettings, store: S3Options) -> TrainerBackend:
     if pool.backend == "instant":
-        return InstantBackend(_INSTANT)
+        return InstantBackend()  # claims no files, so that nothing has to be in the store
     return LocalBackend(
         pool.runs_dir,
         slots=pool.slots,

@@ -22,7 +22,7 @@ def transfer_bar(name: str) -> Iterator[Start]:
     with Bar(*columns, console=console()) as bar:
 
         def start(total: int, done: int, parts: int) -> Progress:
-            task = bar.add_task(f"{name} ({parts} parts)", total=total, completed=done)
+            task = bar.add_task(f"{name} ({parts} part(s))", total=total, completed=done)
             return lambda size: bar.advance(task, size)
 
         yield start
@@ -31,7 +31,7 @@ def transfer_bar(name: str) -> Iterator[Start]:
 def _plain(name: str) -> Start:
     def start(total: int, done: int, parts: int) -> Progress:
         sent, told = done, done * 4 // total
-        say(f"{name}: {amount(total)}, {parts} parts to send")
+        say(f"{name}: {amount(total)}, {parts} part(s) to send")
 
         def advance(size: int) -> None:
             nonlocal sent, told

@@ -227,7 +227,7 @@ def upload(
         sender = Sender(api, str(file["id"]), http, _one_at_a_time(progress), sleep, dict(urls))
         sender.send(missing, threads)
     sealed = api.post(f"/files/{file['id']}/complete")
-    return Sent(sealed.get("file", sealed), sender.urls, resumed, len(missing))
+    return Sent(sealed, sender.urls, resumed, len(missing))
 
 
 def _one_at_a_time(progress: Progress) -> Progress:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -162,7 +163,7 @@ class Story:
                 out.writelines(stream.iter_bytes())
             same = (target.stat().st_size, _sha256(target)) == (file["size_bytes"], file["sha256"])
             tell.promise(f"{file['name']} is what the trainer made", holds=same, found=f"sha256 {file['sha256'][:16]}…")
-            tell.say(f"in the store: {file['key']}, {amount(file['size_bytes'])}")
+            tell.say(f"in the store: {urlsplit(file['download_url']).path}, {amount(file['size_bytes'])}")
             tell.say(f"a copy here:  {target}")
         with np.load(self.results / by_category["main"]["name"], allow_pickle=False) as model:
             arrays = {name: model[name].shape for name in model.files}

@@ -1,0 +1,102 @@
+"""Errors on the wire: problem+json (RFC 9457), one dict from our codes to statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.domain.errors import UnderstudyError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 2
+
+STATUSES: Final[Mapping[str, int]] = {
+    "error": 400,
+    "not_found": 404,
+    "refused": 409,
+    "command_not_allowed": 409,
+    "guard_refused": 409,
+    "stale_job": 409,
+    "conflict": 409,
+    "invalid": 422,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "upload_error": 409,
+    "upload_not_open": 409,
+    "upload_incomplete": 409,
+    "upload_too_large": 422,
+    "unavailable": 503,
+    "storage_unavailable": 503,
+    "trainer_unavailable": 503,
+    "database_unavailable": 503,
+}
+
+
+def status_of(error: UnderstudyError) -> int:
+    """The status of the error's code, or of the nearest class above it that has one."""
+    codes = (getattr(cls, "code", "") for cls in type(error).__mro__)
+    return next(STATUSES[code] for code in codes if code in STATUSES)
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: object,
+) -> Response:
+    """One problem document. `members` are further facts of it."""
+    document = {
+        "type": f"urn:understudy:error:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": request.url.path,
+        **members,
+    }
+    body = to_json(document, fallback=str, inf_nan_mode="null")
+    return Response(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """For everything that the core refuses or fails with."""
+    assert isinstance(error, UnderstudyError)  # noqa: S101  registered for nothing else
+    status = status_of(error)
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="understudy"'
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return problem(request, status, error.code, error.message, headers=headers, details=dict(error.details))
+
+
+async def on_invalid_request(request: Request, error: Exception) -> Response:
+    """For what does not fit the schema: every reason at once, without what was sent (it could be a secret)."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for nothing else
+    reasons = [_reason(each) for each in error.errors()]
+    detail = "; ".join(f"{reason['field']}: {reason['message']}" for reason in reasons)
+    return problem(request, 422, "invalid", detail, errors=reasons)
+
+
+def _reason(error: Mapping[str, Any]) -> dict[str, str]:
+    location: Sequence[object] = error["loc"]
+    where, *path = [str(part) for part in location]
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return {"in": where, "field": ".".join(path) or where, "message": message}
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """For what the router says: no such path, no such method, a body that is no JSON."""
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "invalid")
+    return problem(request, error.status_code, code, str(error.detail), headers=error.headers)

@@ -1,0 +1,109 @@
+"""What callers send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from orchestrator.dialects.native.wire import Id, Json, Object, Text, Wire
+from orchestrator.domain.actors import Role
+from orchestrator.domain.model import FileKind
+from orchestrator.domain.uploads import MAX_PART_BYTES, MAX_PARTS
+
+Name = Annotated[Text, Field(min_length=1, max_length=256)]
+Description = Annotated[Text, Field(max_length=4096)]
+Word = Annotated[Text, Field(min_length=1, max_length=64)]
+Tags = Annotated[tuple[Word, ...], Field(max_length=32)]
+Said = Annotated[Text, Field(max_length=2048)]
+Reasons = Annotated[tuple[Said, ...], Field(max_length=32)]
+
+
+class CreateJob(Wire):
+    profile: Word
+    name: Name
+    description: Description = ""
+    tags: Tags = ()
+    batch_name: Annotated[Text, Field(max_length=256)] | None = None
+    attributes: Object = Field(default_factory=dict)
+
+
+class EditJob(Wire):
+    """Only what is sent is changed."""
+
+    name: Name = ""
+    description: Description = ""
+    tags: Tags = ()
+    batch_name: Annotated[Text, Field(max_length=256)] | None = None
+    attributes: Object = Field(default_factory=dict)
+
+
+class OpenUpload(Wire):
+    """One file. With `size_bytes`, every URL takes exactly its part's length."""
+
+    kind: FileKind
+    name: Name
+    size_bytes: Annotated[int, Field(ge=1, le=MAX_PARTS * MAX_PART_BYTES)] | None = None
+    part_count: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
+    content_type: Annotated[str, Field(pattern=r"^[\w.+-]{1,64}/[\w.+-]{1,64}$")] | None = None
+
+
+class SignParts(Wire):
+    """Fresh URLs; without numbers for every missing part."""
+
+    part_numbers: Annotated[tuple[int, ...], Field(min_length=1, max_length=MAX_PARTS)] | None = None
+
+
+class Ask(Wire):
+    """What goes with a command; which of it counts depends on the command."""
+
+    comment: Said = ""
+    value: Json = None
+    reasons: Reasons = ()
+
+
+class Approve(Wire):
+    comment: Said = ""
+
+
+class Because(Wire):
+    reasons: Reasons = ()
+
+
+class Stop(Wire):
+    reason: Said = ""
+
+
+class Retrain(Wire):
+    stage: Word
+    reasons: Reasons = ()
+
+
+class SetPriority(Wire):
+    priority: int
+
+
+class SetRetryCount(Wire):
+    retry_count: int
+
+
+class SetValue(Wire):
+    value: Json
+
+
+class Say(Wire):
+    text: Said
+    title: Annotated[Text, Field(max_length=256)] = ""
+    attachments: Annotated[tuple[Id, ...], Field(max_length=20)] = ()
+
+
+class CreateProject(Wire):
+    id: Id
+    name: Annotated[Text, Field(max_length=256)] = ""
+    attributes: Object = Field(default_factory=dict)
+
+
+class CreateKey(Wire):
+    project_id: Id
+    role: Role
+    name: Word

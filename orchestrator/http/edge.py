@@ -1,0 +1,136 @@
+"""What every request passes through: a name, a size limit, strict headers, one line of log, and no stack traces."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.dialects.native.problems import problem
+
+REQUEST_ID: Final = "X-Request-Id"
+_GIVEN_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_STRICT: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+}
+_SERVER_ERROR: Final = 500
+
+log = structlog.get_logger()
+
+Observe = Callable[[str, str, int, float], None]
+"""Told of every request: method, route template, status, seconds."""
+
+
+class BodyTooLarge(Exception):
+    """More bytes than allowed arrived."""
+
+
+class Edge:
+    """ASGI middleware, outermost.
+
+    Args:
+        body_limit: bytes of a request's body.
+        observe: for metrics.
+    """
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, observe: Observe) -> None:
+        self._app = app
+        self._body_limit = body_limit
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(scope, receive, send, self._body_limit).run(self._app, self._observe)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._limit = body_limit
+        self._got_bytes = 0
+        self._status: int | None = None
+        self._headers = Headers(scope=scope)
+        given = self._headers.get(REQUEST_ID, "")
+        self._id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+
+    async def run(self, app: ASGIApp, observe: Observe) -> None:
+        began = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=self._id)
+        try:
+            if self._told_too_large():
+                await self._refuse_size()
+            else:
+                await app(self._scope, self._limited, self._answer)
+        except BodyTooLarge:
+            await self._refuse_size()
+        except Exception:
+            log.exception("request failed", method=self._scope["method"], path=self._scope["path"])
+            await self._problem(
+                _SERVER_ERROR, "internal", "something went wrong here; the log has it by the request id"
+            )
+        finally:
+            seconds = time.perf_counter() - began
+            status = self._status or _SERVER_ERROR
+            route = route_of(self._scope)
+            observe(self._scope["method"], route, status, seconds)
+            client = self._scope.get("client") or ("", 0)
+            # the path, never the query: other APIs carry signatures there
+            log.info(
+                "request",
+                method=self._scope["method"],
+                path=self._scope["path"],
+                status=status,
+                ms=round(seconds * 1000, 1),
+                client=client[0],
+            )
+
+    def _told_too_large(self) -> bool:
+        told = self._headers.get("Content-Length", "")
+        return told.isdecimal() and int(told[:20]) > self._limit
+
+    async def _limited(self) -> Message:
+        message = await self._receive()
+        self._got_bytes += len(message.get("body", b""))
+        if self._got_bytes > self._limit:
+            raise BodyTooLarge
+        return message
+
+    async def _answer(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self._id
+            for name, value in _STRICT.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def _refuse_size(self) -> None:
+        await self._problem(413, "body_too_large", f"the body has more than the {self._limit} bytes that are allowed")
+
+    async def _problem(self, status: int, code: str, detail: str) -> None:
+        if self._status is not None:
+            return  # the answer is under way; the connection is closed instead
+        response = problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
+        await response(self._scope, self._receive, self._answer)
+
+
+def route_of(scope: Scope) -> str:
+    """The route's template, so that metrics have a bounded number of names."""
+    route = scope.get("route")
+    path = getattr(route, "path", None)
+    return f"{scope.get('root_path', '')}{path}" if path is not None else "(none)"

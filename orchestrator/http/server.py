@@ -1,0 +1,116 @@
+"""The HTTP process: every public API over the same use cases, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+import structlog
+import uvicorn
+from fastapi import FastAPI, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse
+
+from orchestrator.adapters.broker_check import check_broker
+from orchestrator.app.app import App
+from orchestrator.bootstrap import build_app
+from orchestrator.dialects.native import problems
+from orchestrator.dialects.native.app import PREFIX, create_native
+from orchestrator.domain.errors import UnderstudyError
+from orchestrator.http.edge import Edge
+from orchestrator.http.health import Readiness
+from orchestrator.http.metrics import Metrics, our_version
+from orchestrator.settings import Settings
+
+GZIP_FROM_BYTES = 1024
+
+log = structlog.get_logger()
+
+
+def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
+    """The application that uvicorn serves. Nothing connects before the first request.
+
+    Args:
+        app: use cases to serve; None builds them from the settings.
+    """
+    app = app or build_app(settings)
+    ready = Readiness(_checks(settings, app), necessary=frozenset({"database"}))
+    metrics = Metrics(app.context)
+
+    @asynccontextmanager
+    async def lifespan(_asgi: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.api.threads
+        yield
+        ready.close()
+        for part in (app.context.waker, app.context.store):
+            close = getattr(part, "close", None) or getattr(part, "dispose", None)
+            if close is not None:
+                await anyio.to_thread.run_sync(close)
+
+    asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    asgi.add_exception_handler(HTTPException, problems.on_http_error)
+    asgi.add_exception_handler(UnderstudyError, problems.on_error)
+    _add_health(asgi, ready)
+    if settings.api.metrics:
+        _add_metrics(asgi, metrics)
+    native = create_native(app, version=our_version(), idempotency_lifetime=settings.api.idempotency_lifetime)
+    asgi.mount(PREFIX, native)
+    asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
+    asgi.add_middleware(Edge, body_limit=settings.api.body_limit, observe=metrics.observe)
+    return asgi
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests under way end."""
+    api = settings.api
+    asgi = create_asgi(settings)
+    config = uvicorn.Config(
+        asgi,
+        host=api.host,
+        port=api.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(api.trusted_proxies),
+        forwarded_allow_ips=list(api.trusted_proxies),
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(api.shutdown_grace.total_seconds()),
+    )
+    log.info("api starts", host=api.host, port=api.port)
+    uvicorn.Server(config).run()
+
+
+def _checks(settings: Settings, app: App) -> dict[str, Callable[[], None]]:
+    def store() -> None:
+        app.context.storage.head("readyz")
+
+    checks: dict[str, Callable[[], None]] = {"database": app.context.store.ping, "store": store}
+    if settings.broker.kind != "none":
+        url, prefix = settings.broker.url.get_secret_value(), settings.broker.prefix
+        checks["broker"] = lambda: check_broker(url, prefix)
+    return checks
+
+
+def _add_health(asgi: FastAPI, ready: Readiness) -> None:
+    @asgi.get("/livez")
+    async def livez() -> dict[str, str]:
+        """The process is up."""
+        return {"status": "ok"}
+
+    @asgi.get("/readyz")
+    def readyz() -> Response:
+        """The parts we need, each by name; 503 when nothing can be served."""
+        can_serve, parts = ready.look()
+        status = "unavailable"
+        if can_serve:
+            status = "ok" if all(said == "ok" for said in parts.values()) else "degraded"
+        return JSONResponse({"status": status, "parts": parts}, 200 if can_serve else 503)
+
+
+def _add_metrics(asgi: FastAPI, metrics: Metrics) -> None:
+    @asgi.get("/metrics")
+    def numbers() -> Response:
+        """Prometheus's text format."""
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

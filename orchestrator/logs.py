@@ -1,6 +1,6 @@
 """How every process of ours writes its log: events with fields, one JSON object a line, or lines for people.
 
-No secret and no query string of a URL gets through: signed URLs are bearer secrets, whoever logs them.
+No query string and no password of a URL gets through: signed URLs are bearer secrets, whoever logs them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from typing import Final
 import structlog
 
 _QUERY: Final = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"'<>]+")
-_QUIET: Final = ("botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "alembic", "celery.worker.strategy")
+_SIGNED: Final = re.compile(r"\?[^\s\"'<>]*X-Amz-[^\s\"'<>]*", re.IGNORECASE)  # also without scheme and host
+_PASSWORD: Final = re.compile(r"(\w://[^\s\"'/:@]*):(?!\*\*@)[^\s\"'/@]+@")
+# They tell of every request, message and task; our own events tell what came of it.
+_QUIET: Final = (
+    *("botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "alembic"),
+    *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
+)
 
 
 def configure_logging(level: str = "info", form: str = "json") -> None:
@@ -32,7 +38,7 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
         _without_queries,
     ]
     last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -57,4 +63,18 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
 def _without_queries(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    return {key: _QUERY.sub(r"\1?…", value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _clean(value) for key, value in event.items()}
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        if "?" in value:
+            value = _SIGNED.sub("?…", _QUERY.sub(r"\1?…", value))
+        return _PASSWORD.sub(r"\1:…@", value) if "@" in value else value
+    if isinstance(value, dict):
+        return {key: _clean(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(each) for each in value]
+    if isinstance(value, BaseException):
+        return _clean(repr(value))
+    return value

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from orchestrator.adapters.celery_options import task_name
 from orchestrator.domain.commands import Effect
 from tasks.app import app
 from tasks.process import process
-from tasks.schedule import BY_SWEEPS
+from tasks.schedule import DRAINED
 
 
-def _drain(effect: Effect) -> None:
-    process().drain(effect)
+def _draining(effect: Effect) -> Callable[[], None]:
+    def drain() -> None:
+        process().drain(effect)
+
+    return drain
 
 
-for _effect in Effect:
-    if _effect not in BY_SWEEPS:
-        app.task(name=f"effects.{_effect}", ignore_result=True)(lambda effect=_effect: _drain(effect))
+for _effect in DRAINED:
+    app.task(name=task_name(_effect), ignore_result=True)(_draining(_effect))

@@ -1,6 +1,6 @@
-"""What a worker process keeps: the app, built after the fork, and a timer that needs no broker.
+"""What a worker process keeps: the app, built after the fork, and timers that need no broker.
 
-The timer drains every effect and runs the due sweeps by itself. So a broker that is down, flushed or hung slows work
+The timers drain every effect and run the due sweeps by themselves. So a broker that is down, flushed or hung slows work
 down by a few seconds and never stops it, and a message that got lost costs one tick.
 """
 
@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from orchestrator.app.engine import BUDGET
 from orchestrator.bootstrap import build_app
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.logs import configure_logging
 from orchestrator.settings import Settings, load
+from tasks import stopping
 
 if TYPE_CHECKING:
     from orchestrator.app.app import App
-    from orchestrator.domain.commands import Effect
+    from orchestrator.app.sweeps import SweepReport
+
+STOP_CHECK_S: Final = 0.2  # how soon an idle timer notices that its worker stops
+JOIN_S: Final = 15.0  # what a timer is at may take so long at the end
 
 log = structlog.get_logger()
 _lock = threading.Lock()
@@ -34,51 +43,135 @@ class Process:
         configure_logging(settings.log.level, settings.log.format)
         self.pid = os.getpid()
         self.app: App = build_app(settings)
-        self.app.engine.report = lambda event, fields: log.error(event, **fields)
-        self._tick_s = settings.worker.tick.total_seconds()
+        self.app.engine.report = self.app.runs.report = _report
+        self.app.engine.stopping = self._is_stopping
+        self._drains = Drains(self.app.engine.drain, self.app.context.waker.wake)
         self._stopped = threading.Event()
-        self._timer = threading.Thread(target=self._tick_for_ever, name="timer", daemon=True)
+        self._alive = f"worker:{socket.gethostname()}"
+        tick_s = settings.worker.tick.total_seconds()
+        # two, so that a long drain does not keep the sweeps from looking after everything else
+        self._timers = [
+            threading.Thread(target=self._tick_for_ever, args=(work, tick_s), name=name, daemon=True)
+            for name, work in (("effects-timer", self._drain_all), ("sweeps-timer", self._sweep_due))
+        ]
 
-    def start_timer(self) -> None:
-        if not self._timer.is_alive():
-            self._timer.start()
+    def start_timers(self) -> None:
+        for timer in self._timers:
+            if not timer.is_alive():
+                timer.start()
 
     def stop(self) -> None:
-        """Begin nothing new; what is under way may end."""
+        """Begin nothing new, and wait for what the timers are at."""
         self._stopped.set()
+        ends_s = time.monotonic() + JOIN_S
+        for timer in self._timers:
+            if timer.is_alive():
+                timer.join(max(0.0, ends_s - time.monotonic()))
 
     def drain(self, effect: Effect) -> None:
-        moved = self.app.engine.drain(effect)
-        if moved:
-            log.info("drained", effect=effect.value, moves=moved)
+        """Answer a wake-up. Never raises for a database that is away: the timers come back to it."""
+        if self._is_stopping():
+            return
+        try:
+            moved = self._drains.drain(effect)
+        except DatabaseUnavailable as exc:
+            log.warning("drain_skipped", effect=effect.value, error=exc.message)
+        else:
+            if moved:
+                log.info("drained", effect=effect.value, moves=moved)
 
     def sweep(self, name: str) -> None:
-        report = self.app.sweeper.run(name)
-        if report.done or report.failed:
-            log.info("swept", sweep=name, done=len(report.done), failed=report.failed)
-
-    def _tick_for_ever(self) -> None:
-        # spread out, or all workers of a machine would ask the database in the same instant
-        while not self._stopped.wait(self._tick_s * random.uniform(0.8, 1.2)):  # noqa: S311  no secret
-            self._tick()
-
-    def _tick(self) -> None:
+        """Run a sweep if it is due. Never raises for a database that is away."""
+        if self._is_stopping():
+            return
         try:
-            for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
-                if report.done or report.failed:
-                    log.info("swept", sweep=report.name, done=len(report.done), failed=report.failed)
-            for effect in self.app.engine.effects:
-                if self._stopped.is_set():
-                    return
-                self.drain(effect)
+            _tell(self.app.sweeper.run(name))
         except DatabaseUnavailable as exc:
-            log.warning("tick_skipped", error=exc.message)
-        except Exception:  # the timer must outlive anything; the next tick tries again
-            log.exception("tick_failed")
+            log.warning("sweep_skipped", sweep=name, error=exc.message)
+
+    def _is_stopping(self) -> bool:
+        return stopping.asked() or self._stopped.is_set()
+
+    def _tick_for_ever(self, work: Callable[[], None], tick_s: float) -> None:
+        while not self._is_stopping():
+            # spread out, or all workers of a machine would ask the database in the same instant
+            next_s = time.monotonic() + tick_s * random.uniform(0.8, 1.2)  # noqa: S311  no secret
+            while not self._is_stopping() and (left_s := next_s - time.monotonic()) > 0:
+                self._stopped.wait(min(STOP_CHECK_S, left_s))
+            if self._is_stopping():
+                return
+            try:
+                work()
+            except DatabaseUnavailable as exc:
+                log.warning("tick_skipped", error=exc.message)
+            except Exception:  # a timer must outlive anything; the next tick tries again
+                log.exception("tick_failed")
+
+    def _drain_all(self) -> None:
+        for effect in self.app.engine.effects:
+            self.drain(effect)
+
+    def _sweep_due(self) -> None:
+        for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
+            _tell(report)
+        # the sign of life is work done, not a process that is there
+        with self.app.context.store.begin() as tx:
+            tx.leases.lock(self._alive, self.app.context.clock())
+
+
+class Drains:
+    """Coalesces wake-ups: one drain of an effect at a time; what is asked meanwhile is one more round of it."""
+
+    def __init__(self, drain: Callable[[Effect], int], wake: Callable[[str], None]) -> None:
+        self._drain = drain
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._running: set[Effect] = set()
+        self._again: set[Effect] = set()
+
+    def drain(self, effect: Effect) -> int:
+        """Drain `effect`; 0 at once if another thread is at it, which then looks once more."""
+        with self._lock:
+            if effect in self._running:
+                self._again.add(effect)
+                return 0
+            self._running.add(effect)
+        began_s, moved = time.monotonic(), 0
+        try:
+            while True:
+                moved += self._drain(effect)
+                with self._lock:
+                    if effect not in self._again:
+                        self._running.discard(effect)
+                        return moved
+                    self._again.discard(effect)
+                    if time.monotonic() - began_s < BUDGET.total_seconds():
+                        continue
+                    self._running.discard(effect)
+                # this task has worked long enough; the next one goes on
+                self._wake(effect.value)
+                return moved
+        except BaseException:
+            with self._lock:
+                self._running.discard(effect)
+                self._again.discard(effect)
+            raise
+
+
+def _report(event: str, fields: dict[str, object]) -> None:
+    log.error(event, **fields)
+
+
+def _tell(report: SweepReport) -> None:
+    if report.done or report.failed:
+        log.info("swept", sweep=report.name, done=len(report.done), failed=report.failed)
 
 
 def _log_broken_sweep(name: str, error: Exception) -> None:
-    log.error("sweep_failed", sweep=name, error=repr(error))
+    if isinstance(error, DatabaseUnavailable):
+        log.warning("sweep_skipped", sweep=name, error=error.message)
+    else:
+        log.error("sweep_failed", sweep=name, error=repr(error))
 
 
 def process() -> Process:
@@ -88,3 +181,9 @@ def process() -> Process:
         if _process is None or _process.pid != os.getpid():
             _process = Process(load())
         return _process
+
+
+def stop_process() -> None:
+    """Stop what this process made, if it made anything."""
+    if _process is not None and _process.pid == os.getpid():
+        _process.stop()

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain.commands import Effect
 
-EFFECT_EVERY = timedelta(seconds=5)
-# Effects that sweeps ask about; the others are drained by workers.
-BY_SWEEPS = frozenset({Effect.RETRY, Effect.OVERDUE})
+EFFECT_EVERY: Final = timedelta(seconds=5)
+SWEEP_AT_MOST_EVERY: Final = timedelta(seconds=1)
+BY_SWEEPS: Final = frozenset({Effect.RETRY, Effect.OVERDUE})  # sweeps ask about these
+DRAINED: Final = tuple(effect for effect in Effect if effect not in BY_SWEEPS)
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """One entry per sweep and per drained effect. A tick that nobody took within two turns expires."""
-    entries = {
-        f"sweep {sweep.name}": _entry(f"sweeps.{sweep.name}", max(sweep.every, timedelta(seconds=2)))
+    sweeps = {
+        f"sweep {sweep.name}": _entry(f"sweeps.{sweep.name}", max(sweep.every, SWEEP_AT_MOST_EVERY))
         for sweep in SWEEPS
     }
-    return entries | {
-        f"effect {effect}": _entry(f"effects.{effect}", EFFECT_EVERY)
-        for effect in Effect
-        if effect not in BY_SWEEPS
-    }
+    return sweeps | {f"effect {effect}": _entry(f"effects.{effect}", EFFECT_EVERY) for effect in DRAINED}
 
 
 def _entry(task: str, every: timedelta) -> dict[str, Any]:

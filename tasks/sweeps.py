@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from orchestrator.adapters.celery_options import task_name
 from orchestrator.app.sweeps import SWEEPS
 from tasks.app import app
 from tasks.process import process
 
 
-def _sweep(name: str) -> None:
-    process().sweep(name)
+def _sweeping(name: str) -> Callable[[], None]:
+    def sweep() -> None:
+        process().sweep(name)
+
+    return sweep
 
 
 for _row in SWEEPS:
-    app.task(name=f"sweeps.{_row.name}", ignore_result=True)(lambda name=_row.name: _sweep(name))
+    app.task(name=task_name(_row.name), ignore_result=True)(_sweeping(_row.name))

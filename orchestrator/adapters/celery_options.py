@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from kombu import Exchange, Queue
+
 from orchestrator.domain.commands import Effect
 
 EFFECTS: Final = frozenset(effect.value for effect in Effect)
 QUEUES: Final = ("effects", "sweeps")
+EXCHANGE: Final = "understudy"
+NO_BROKER: Final = "memory://localhost"  # Celery wants one; nothing ever arrives there
 WAKE_EXPIRES_S: Final = 60  # a wake-up that waited longer is worth nothing: the timers have looked meanwhile
 
 # Redis forgets nothing that we need, and no call blocks a process for long. The numbers were found by breaking
@@ -36,22 +40,33 @@ def is_rabbitmq(url: str) -> bool:
 
 
 def broker_options(url: str, prefix: str = "understudy:") -> dict[str, object]:
-    """Celery settings that producers and workers share.
+    """Celery settings that producers, beat and workers share.
 
     Args:
+        url: redis://, rediss://, redis+socket:// or amqp(s)://; empty: no broker.
         prefix: begins every key in Redis.
     """
-    options: dict[str, object] = {
-        "broker_url": url,
+    rabbitmq = is_rabbitmq(url)
+    # On Redis a message to a direct exchange goes to its queue's list at once; by any other kind it would need bindings,
+    # which FLUSHALL takes away. On RabbitMQ quorum queues want a topic exchange, which is as good here.
+    exchange = Exchange(EXCHANGE, type="topic" if rabbitmq else "direct")
+    arguments = {"x-queue-type": "quorum"} if rabbitmq else None
+    return {
+        "broker_url": url or NO_BROKER,
+        "broker_transport_options": dict(_RABBITMQ) if rabbitmq else _REDIS | {"global_keyprefix": prefix},
+        "broker_connection_timeout": 5,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
-        "task_routes": {f"{queue}.*": {"queue": queue} for queue in QUEUES},
+        "task_queues": [Queue(name, exchange, name, queue_arguments=arguments) for name in QUEUES],
+        "task_routes": {f"{name}.*": {"queue": name} for name in QUEUES},
+        "task_default_queue": QUEUES[0],
+        "task_default_exchange": exchange.name,
+        "task_default_exchange_type": exchange.type,
+        "task_default_routing_key": QUEUES[0],
+        "task_create_missing_queues": False,
         # one try after a broken connection, at once; more is the timers' business
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},
     }
-    if is_rabbitmq(url):
-        return options | {"broker_transport_options": dict(_RABBITMQ), "task_default_queue_type": "quorum"}
-    return options | {"broker_transport_options": _REDIS | {"global_keyprefix": prefix}}

@@ -77,7 +77,7 @@ class Runs:
             if mine:
                 found += self._look(pool, mine)
         moves += self._settle(found)
-        wake(self._context, moves, now)
+        wake(self._context, moves, self._context.clock())  # what the moves made due is later than `now`
         return len(runs), moves
 
     def _look(self, pool: str, runs: Sequence[Run]) -> list[Seen]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.app.app import App
 
 LIMIT: Final = 500  # things one run of a sweep looks at; what is left is due again next time
-LEASE: Final = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -94,8 +93,10 @@ class Sweeper:
         token, now = new_token(), clock()
         # a tenth of slack, or the ticks of beat and workers would miss every other turn by a hair
         since = None if force else now - sweep.every * 0.9
+        # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
+        until = now + max(sweep.every, self._app.context.timing.lease)
         with store.begin() as tx:
-            report.skipped = not tx.leases.take(f"sweep:{name}", token, now, now + LEASE, not_since=since)
+            report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
         try:

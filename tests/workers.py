@@ -1,0 +1,177 @@
+"""An installation of real processes: `celery -A tasks.app worker` and `beat`, on servers that the test chooses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+from cryptography.fernet import Fernet
+
+from orchestrator.app.app import App
+from orchestrator.bootstrap import build_app
+from orchestrator.domain.actors import Caller, Role
+from orchestrator.domain.states import JobState
+from orchestrator.embedded.process import Child
+from orchestrator.settings import load
+from tests.servers import Server
+
+ROOT = Path(__file__).resolve().parents[1]
+ME = Caller("project-1", Role.ADMIN, "tester")
+
+# Neither material nor review: everything after the submit is the machine's work.
+INSTANT_PROFILE = """
+name = "quick"
+title = "No material, and trainings that have succeeded at once"
+materials = {}
+[stages.training]
+command = ["none"]
+pool = "instant"
+[stages.inference_preprocess]
+command = ["none"]
+pool = "instant"
+"""
+# The stage says which run it is before it does anything, so that a run started twice is seen.
+LOCAL_PROFILE = """
+name = "tiny"
+title = "No material, and a stage that takes a moment"
+materials = {{}}
+[stages.training]
+command = ["/bin/sh", "-c", {script!r}]
+timeout = "60s"
+[retry]
+limits = {{ code = 20, infrastructure = 50, lost = 50, timeout = 20 }}
+first_delay = "500ms"
+longest_delay = "1s"
+"""
+STAGE_SCRIPT = 'basename "$UNDERSTUDY_RUN_DIR" >> {started}; sleep {seconds}; echo model > outputs/model.npz'
+
+
+class Installation:
+    """Settings for any number of workers and beats, and the same app in the test's own process.
+
+    Args:
+        settings: dotted names and values, over those that suit tests.
+        stage_s: how long the stage of the profile "tiny" takes.
+    """
+
+    def __init__(
+        self, directory: Path, database_url: str, broker_url: str = "", settings: Mapping[str, object] | None = None,
+        *, stage_s: float = 0.1,
+    ) -> None:  # fmt: skip
+        self.directory = directory
+        self.started = directory / "started"
+        self.started.touch()
+        profiles = directory / "profiles"
+        profiles.mkdir()
+        script = STAGE_SCRIPT.format(started=self.started, seconds=stage_s)
+        (profiles / "quick.toml").write_text(INSTANT_PROFILE, encoding="utf-8")
+        (profiles / "tiny.toml").write_text(LOCAL_PROFILE.format(script=script), encoding="utf-8")
+        values = {
+            "database.url": database_url,
+            "broker.url": broker_url,
+            "storage.bucket": "none",
+            "storage.endpoint": "http://127.0.0.1:9",
+            "storage.access_key": "none",
+            "storage.secret_key": "none",
+            "secrets.encryption_key": Fernet.generate_key().decode(),
+            "pools.instant.backend": "instant",
+            "pools.instant.slots": 1000,
+            "pools.local.runs_dir": directory / "runs",
+            "pools.local.slots": 4,
+            "profiles.dir": profiles,
+            "worker.concurrency": 2,
+            **(settings or {}),
+        }
+        self.environ = {f"UNDERSTUDY_{name.upper().replace('.', '__')}": str(value) for name, value in values.items()}
+        self._app: App | None = None
+
+    @property
+    def app(self) -> App:
+        if self._app is None:
+            self._app = build_app(load(environ=self.environ))
+            self._app.keys.add_project(ME.project_id)
+        return self._app
+
+    def close(self) -> None:
+        if self._app is not None:
+            self._app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
+            close = getattr(self._app.context.waker, "close", None)
+            if close is not None:
+                close()
+
+    def submit(self, profile: str) -> str:
+        """A new job, submitted; gives its id."""
+        job = self.app.jobs.create(ME, profile, "A job")
+        return self.app.uploads.submit(ME, job.id).id
+
+    def state(self, job_id: str) -> JobState:
+        with self.app.context.store.read() as tx:
+            return tx.jobs.get(job_id).state
+
+    def await_success(self, *job_ids: str, limit_s: float = 30.0) -> None:
+        wait_until(
+            lambda: all(self.state(job_id) is JobState.JOB_SUCCESS for job_id in job_ids),
+            limit_s,
+            lambda: f"{[(job_id, self.state(job_id).value) for job_id in job_ids]}",
+        )
+
+    def runs_started(self) -> list[str]:
+        """The keys of runs whose stage command was begun, each as often as it was."""
+        return self.started.read_text(encoding="utf-8").split()
+
+
+class CeleryProcess(Server):
+    """A worker or a beat of an installation, with its own log, to be stopped, killed and started again."""
+
+    def __init__(self, installation: Installation, *arguments: str, ready: str = " ready.", module: str = "tasks.app") -> None:
+        self.name = arguments[0]
+        super().__init__()
+        self._installation = installation
+        self._argv = [sys.executable, "-m", "celery", "-A", module, *arguments]
+        self._ready = ready
+        self._seen = 0
+
+    @property
+    def url(self) -> str:
+        return ""
+
+    @property
+    def log(self) -> str:
+        path = self.dir / "log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def env(self) -> dict[str, str]:
+        variables = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        return super().env() | variables | self._installation.environ
+
+    def child(self) -> Child:
+        self._seen = len(self.log)
+        return Child(
+            name=self.name, argv=self._argv, env=self.env(), cwd=self.dir, log_path=self.dir / "log",
+            ready=lambda: self._ready in self.log[self._seen :], stop_timeout_s=30,
+        )  # fmt: skip
+
+    def pool_children(self) -> list[psutil.Process]:
+        return self._below()
+
+
+def worker(installation: Installation, *arguments: str, module: str = "tasks.app", ready: str = " ready.") -> CeleryProcess:
+    return CeleryProcess(installation, "worker", *arguments, module=module, ready=ready)
+
+
+def beat(installation: Installation) -> CeleryProcess:
+    return CeleryProcess(installation, "beat", ready="beat_ready")
+
+
+def wait_until(holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str) -> float:
+    """Ask until yes; gives how long it took. Raises TimeoutError with what `told` says."""
+    began_s = time.monotonic()
+    while not holds():
+        if time.monotonic() - began_s > limit_s:
+            raise TimeoutError(f"not within {limit_s} s: {told()}")
+        time.sleep(0.02)
+    return time.monotonic() - began_s

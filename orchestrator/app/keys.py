@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.app.context import Context
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Invalid, NotFound, Unauthenticated
+from orchestrator.ports.store import KeyRow
 
 _LETTERS = string.ascii_uppercase + string.digits
 _ID_LIMIT = 64
@@ -67,6 +68,11 @@ class Keys:
         with self._context.store.begin() as tx:
             if not tx.keys.disable(key_id, self._context.clock()):
                 raise NotFound(f"there is no key {key_id} in use", key_id=key_id)
+
+    def all(self) -> Sequence[KeyRow]:
+        """Every key of every project, disabled ones too."""
+        with self._context.store.read() as tx:
+            return tx.keys.all()
 
     def caller_of_token(self, token: str) -> Caller:
         """Who comes with this bearer token. Raises Unauthenticated."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,15 +43,10 @@ def settings_of(told: Globals) -> Settings:
 
 
 def keep_output_clean() -> None:
-    """Log events of warning and above go to standard error: standard output is for results."""
-    import logging
+    """Only warnings are logged, to standard error: standard output is for results."""
+    from orchestrator.logs import configure_logging
 
-    import structlog
-
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_logging("warning", "console")
 
 
 def app_of(told: Globals) -> App:

@@ -38,7 +38,7 @@ def store_child(store: Store, data_dir: Path) -> Child:
 
 
 def api_child(data_dir: Path, config: Path, endpoint: str) -> Child:
-    return _own("api", ["api"], data_dir, config, ready=lambda: answers(f"{endpoint}/livez"))
+    return _own("api", ["api"], data_dir, config, ready=lambda: answers(f"{endpoint}/readyz"))
 
 
 def worker_child(data_dir: Path, config: Path) -> Child:

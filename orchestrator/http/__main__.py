@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from orchestrator.bootstrap import configure_logging
 from orchestrator.http.server import run
+from orchestrator.logs import configure_logging
 from orchestrator.settings import load
 
 
 def main() -> None:
     settings = load()
-    configure_logging(settings)
+    configure_logging(settings.log.level, settings.log.format)
     run(settings)
 
 

@@ -114,6 +114,25 @@ def create_key(
     emit(shown) if as_json else pairs(shown)
 
 
+@key.command("list")
+def list_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show every key, without its secrets; with --json one line each."""
+    rows = [
+        {
+            "access_key": each.id, "project": each.project_id, "role": each.role.value, "name": each.name,
+            "disabled_at": each.disabled_at,
+        }
+        for each in app_of(given(context)).keys.all()
+    ]  # fmt: skip
+    if as_json:
+        for row in rows:
+            emit(row)
+    else:
+        table(("access key", "project", "role", "name", "disabled"), [
+            (row["access_key"], row["project"], row["role"], row["name"], row["disabled_at"] or "") for row in rows
+        ])  # fmt: skip
+
+
 @key.command("new")
 def new_encryption_key(*, as_json: AsJson = False) -> None:
     """Print a fresh encryption key for `secrets.encryption_key`. It changes nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -41,20 +42,25 @@ def beat(context: typer.Context) -> None:
     _become([*_CELERY, "beat", *context.args], told)
 
 
-def _become(arguments: list[str], told: Globals) -> None:
-    """Go on as another Python program: same process id, so signals reach it."""
-    environment = dict(os.environ)
-    path = config_path(told)
-    if path is not None:
-        environment["UNDERSTUDY_CONFIG"] = str(path.resolve())
-    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606  no shell is wanted
-
-
 def api(
     context: typer.Context,
     *,
     host: Annotated[str | None, typer.Option(help="Else api.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Else api.port; 0 takes a free one.")] = None,
 ) -> None:
-    """Serve the API."""
-    raise NotImplementedError
+    """Serve the API until SIGTERM or Ctrl-C; requests under way may end."""
+    told = given(context)
+    settings_of(told)  # what is wrong is told here, in one line
+    wanted = {"UNDERSTUDY_API__HOST": host, "UNDERSTUDY_API__PORT": port}
+    _become(
+        ["-m", "orchestrator.http"], told, {name: str(value) for name, value in wanted.items() if value is not None}
+    )
+
+
+def _become(arguments: list[str], told: Globals, variables: Mapping[str, str] | None = None) -> None:
+    """Go on as another Python program: same process id, so signals reach it."""
+    environment = {**os.environ, **(variables or {})}
+    path = config_path(told)
+    if path is not None:
+        environment["UNDERSTUDY_CONFIG"] = str(path.resolve())
+    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606  no shell is wanted

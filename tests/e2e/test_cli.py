@@ -1,0 +1,157 @@
+"""The command line against a whole installation: one job from draft to model, and what people get wrong."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+ADMIN_VERBS = [["priority", "5"], ["retry-count", "3"], ["stop"], ["reset"], ["retrain"]]
+
+
+@pytest.fixture
+def job(cli) -> str:
+    return cli("job", "create", "--profile", "avatar", "--name", "Ada", "--tag", "test").strip()
+
+
+def test_a_job_goes_from_a_draft_to_a_published_model(cli, job, good_video, bad_video):
+    cli("job", "upload", job, bad_video)
+    cli("job", "submit", job)
+    refused = cli.json("job", "wait", job, exit_code=1)
+    assert refused["state"] == "auto_verify_failed"
+    assert "0:44" in refused["message"]
+
+    sent = cli.json("job", "upload", job, good_video, "--parts", "5")
+    assert (sent["file"]["state"], sent["parts_sent"]) == ("sealed", 5)
+    cli("job", "submit", job)
+    assert "a reviewer has to decide" in cli("job", "wait", job, "--until", "manual_verifying")
+    assert job in [each["id"] for each in cli.lines("review", "next", "--limit", "100")]
+    cli("review", "approve", job, "--comment", "a clear picture")
+    late = cli.run("review", "approve", job, exit_code=1)
+    assert "reviewer was first" in late.stderr
+    cli("job", "comment", job, "thank you")
+    cli("job", "priority", job, "7")
+    assert "the model is published" in cli("job", "wait", job)
+
+    shown = cli.json("job", "show", job)
+    assert (shown["state"], shown["phase"], shown["priority"]) == ("job_success", "succeeded", 7)
+    assert [comment["text"] for comment in shown["comments"]] == ["a clear picture", "thank you"]
+    assert [run["outcome"] for run in shown["runs"]] == ["succeeded"] * 3
+    log = cli.lines("job", "logs", job)
+    assert log[0]["log_type"] == "user_create_job"
+    assert log[-1]["target"] == "job_success"
+    assert cli("job", "logs", job).count("\n") == len(log)
+
+    cli("job", "delete", job, "--yes")
+    cli("job", "show", job, exit_code=5)
+
+
+def test_a_rejected_job_tells_its_owner_why(cli, job, good_video):
+    cli("job", "upload", job, good_video)
+    cli("job", "submit", job)
+    cli("job", "wait", job, "--until", "manual_verifying")
+    cli("review", "reject", job, "--reason", "two people speak", "--reason", "too dark")
+    assert "two people speak; too dark" in cli("job", "show", job)
+    assert cli.json("job", "wait", job, exit_code=1)["state"] == "manual_verify_failed"
+
+
+def test_what_cannot_be_done_now_is_refused_with_what_can(cli, job):
+    refused = cli.run("job", "submit", job, exit_code=1)
+    assert "the training video is missing" in refused.stderr
+    assert refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ADMIN_VERBS, ids=[verb[0] for verb in ADMIN_VERBS])
+def test_admin_verbs_need_an_admin(cli, job, dev, verb):
+    facts = dev.facts()
+    as_user = ("--endpoint", facts["endpoint"], "--token", facts["user_token"])
+    refused = cli.run("job", verb[0], job, *verb[1:], *as_user, exit_code=4, dev=False)
+    assert "admin" in refused.stderr
+
+
+def test_nobody_comes_in_with_a_wrong_token(cli, dev):
+    endpoint = dev.facts()["endpoint"]
+    cli.run("job", "list", "--endpoint", endpoint, "--token", "wrong", exit_code=4, dev=False)
+
+
+def test_waiting_ends_when_the_time_is_over(cli, job):
+    assert "still wait_file_upload" in cli.run("job", "wait", job, "--timeout", "0.5", exit_code=6).stderr
+
+
+def test_lists_can_be_narrowed_and_read_by_programs(cli, job):
+    found = cli.lines("job", "list", "--state", "wait_file_upload", "--limit", "100")
+    assert job in [each["id"] for each in found]
+    assert {each["state"] for each in found} == {"wait_file_upload"}
+    assert len(cli.lines("job", "list", "--limit", "1")) == 1
+
+
+def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
+    command = [sys.executable, "-m", "orchestrator.cli.main", "media", "check", "--profile", "avatar", "--json"]
+    ended = subprocess.run(
+        [*command, good_video, bad_video, tmp_path / "none.mp4"],
+        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    good, bad = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (good["file"], good["verdict"], good["reasons"]) == (str(good_video), "accept", [])
+    assert bad["verdict"] == "reject"
+    assert {reason["code"] for reason in bad["reasons"]} == {"resolution_not_allowed", "duration_too_short"}
+    assert "no such file" in ended.stderr
+    assert ended.returncode == 5
+
+
+def test_files_in_the_store_are_judged_too(cli, job, good_video, dev):
+    sent = cli.json("job", "upload", job, good_video)["file"]
+    bucket = dev.facts()["s3"]["bucket"]
+    objects = dev.data_dir / "store" / bucket
+    key = next(
+        p.relative_to(objects) for p in objects.rglob("*") if p.is_file() and p.stat().st_size == sent["size_bytes"]
+    )
+    verdict = cli.json("media", "check", f"s3://{bucket}/{key}", "--profile", "avatar", "--kind", "video")
+    assert verdict["verdict"] == "accept"
+    assert verdict["facts"]["size_bytes"] == sent["size_bytes"]
+    cli("media", "check", f"s3://{bucket}/nothing", "--profile", "avatar", exit_code=5)
+
+
+def test_operators_work_beside_the_api(cli):
+    assert cli.json("db", "current")["current"] == cli.json("db", "current")["head"]
+    assert cli.json("project", "create", "acme")["created"] in {True, False}
+    key = cli.json("key", "create", "--project", "acme", "--role", "reviewer", "--name", "anna")
+    assert key["access_key"] in [each["access_key"] for each in cli.lines("key", "list")]
+    assert "token" not in cli.lines("key", "list")[0]
+    cli("key", "disable", key["access_key"])
+    assert {each["name"] for each in cli.lines("sweep", "list")} >= {"overdue", "orphans"}
+    assert all(report["dry_run"] for report in cli.lines("sweep", "run", "--dry-run"))
+    cli("sweep", "run", "nothing-of-the-kind", exit_code=5)
+    assert all(check["ok"] for check in cli.lines("store", "check") if check["level"] == "must")
+
+
+def test_settings_are_shown_without_their_secrets(cli, dev):
+    shown = cli("config", "show", "--json")
+    settings = {each["name"]: each for each in json.loads(shown)}
+    assert settings["api.port"]["value"] == dev.port
+    assert settings["api.port"]["source"].endswith("understudy.toml")
+    assert dev.facts()["s3"]["secret_key"] not in shown
+
+
+def test_the_published_model_can_be_loaded(cli, dev, good_video, job, tmp_path):
+    """Downloaded by its signed address, as a client would."""
+    import httpx
+
+    cli("job", "upload", job, good_video)
+    cli("job", "submit", job)
+    cli("job", "wait", job, "--until", "manual_verifying")
+    cli("review", "approve", job)
+    done = cli.json("job", "wait", job)
+    facts = dev.facts()
+    headers = {"Authorization": f"Bearer {facts['user_token']}"}
+    asset = httpx.get(f"{facts['endpoint']}/api/v1/assets/{done['asset_id']}", headers=headers).json()
+    [main] = [file for file in asset["files"] if file["category"].lower() == "main"]
+    (tmp_path / "model.npz").write_bytes(httpx.get(main["download_url"]).content)
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as model:
+        assert "basis" in model.files

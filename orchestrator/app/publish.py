@@ -19,11 +19,13 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Job, JobSheet
 from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
 from orchestrator.ports.store import Tx
 
 THREADS: Final = 4
+_AFTER_STORING: Final = frozenset(stage.name for stage in FINISHING)
 MODEL_TYPE: Final = "HUMAN_MODEL_2D"
 
 
@@ -45,22 +47,26 @@ class Publishing:
         return outcomes
 
     def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
-        storage = self._context.storage
         try:
-            for artefact in made.values():
-                target = self._final_key(job, artefact)
-                there = storage.head(target)
-                if there is None or there.size_bytes != artefact["size_bytes"]:
-                    source = storage.head(str(artefact["key"]))
-                    if source is None or source.size_bytes != artefact["size_bytes"]:
-                        raise ObjectMissing(f"the artefact {artefact['name']} is not where its run put it")
-                    storage.copy(source, target)
+            self._keep(job, made)
         except Unavailable:
             return Outcome(job, snooze=self._context.timing.step_retry)
         except (ObjectMissing, ObjectChanged) as exc:
             return Outcome(job, self._failed(job, exc.message))
         details: dict[str, object] = {"files": sorted(made)}
         return Outcome(job, Ask(Command.MODEL_STORED, Actor.SYSTEM, details=details, message=""))
+
+    def _keep(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> None:
+        """Copy artefacts to their final keys, as far as they are not there. Raises ObjectMissing, ObjectChanged."""
+        storage = self._context.storage
+        for artefact in made.values():
+            target = self._final_key(job, artefact)
+            there = storage.head(target)
+            if there is None or there.size_bytes != artefact["size_bytes"]:
+                source = storage.head(str(artefact["key"]))
+                if source is None or source.size_bytes != artefact["size_bytes"]:
+                    raise ObjectMissing(f"the artefact {artefact['name']} is not where its run put it")
+                storage.copy(source, target)
 
     def _failed(self, job: Job, text: str) -> Ask:
         """What a stage has made is not where it put it: what made it, or the storing, is tried again by policy."""
@@ -74,10 +80,20 @@ class Publishing:
 
     def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Make the asset, in the transaction of the move that says so."""
-        made = self._made(jobs)
         with self._context.store.read() as tx:
+            succeeded = tx.runs.succeeded([job.id for job in jobs])
             sheets = tx.reads.sheets([job.id for job in jobs])
-        return [self._published(job, made[job.id], sheets[job.id]) for job in jobs]
+        outcomes = []
+        for job in jobs:
+            runs = succeeded[job.id].values()
+            try:
+                # what the stages after the storing have made; nothing, for most kinds of job
+                self._keep(job, artefacts_of(run for run in runs if run.stage in _AFTER_STORING))
+            except Unavailable:
+                outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
+            else:
+                outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id]))
+        return outcomes
 
     def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet) -> Outcome:
         at = self._context.clock()

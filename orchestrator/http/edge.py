@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.dialects.native.problems import problem
+from orchestrator.dialects.native import problems
 
 REQUEST_ID: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -29,10 +29,6 @@ log = structlog.get_logger()
 
 Observe = Callable[[str, str, int, float], None]
 """Told of every request: method, route template, status, seconds."""
-
-
-class BodyTooLarge(Exception):
-    """More bytes than allowed arrived."""
 
 
 class Edge:
@@ -62,6 +58,7 @@ class _Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._limit = body_limit
         self._got_bytes = 0
+        self._is_too_large = False
         self._status: int | None = None
         self._headers = Headers(scope=scope)
         given = self._headers.get(REQUEST_ID, "")
@@ -76,13 +73,11 @@ class _Exchange:
                 await self._refuse_size()
             else:
                 await app(self._scope, self._limited, self._answer)
-        except BodyTooLarge:
-            await self._refuse_size()
+                if self._is_too_large:
+                    await self._refuse_size()
         except Exception:
             log.exception("request failed", method=self._scope["method"], path=self._scope["path"])
-            await self._problem(
-                _SERVER_ERROR, "internal", "something went wrong here; the log has it by the request id"
-            )
+            await self._problem(_SERVER_ERROR, problems.BUG, problems.BUG_DETAIL)
         finally:
             seconds = time.perf_counter() - began
             status = self._status or _SERVER_ERROR
@@ -106,11 +101,16 @@ class _Exchange:
     async def _limited(self) -> Message:
         message = await self._receive()
         self._got_bytes += len(message.get("body", b""))
-        if self._got_bytes > self._limit:
-            raise BodyTooLarge
+        if self._got_bytes > self._limit and self._status is None:
+            self._is_too_large = True
+            return {"type": "http.disconnect"}  # whoever reads gives up; what it then answers is not sent
         return message
 
     async def _answer(self, message: Message) -> None:
+        if not self._is_too_large:
+            await self._send_out(message)
+
+    async def _send_out(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -125,8 +125,8 @@ class _Exchange:
     async def _problem(self, status: int, code: str, detail: str) -> None:
         if self._status is not None:
             return  # the answer is under way; the connection is closed instead
-        response = problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
-        await response(self._scope, self._receive, self._answer)
+        response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
+        await response(self._scope, self._receive, self._send_out)
 
 
 def route_of(scope: Scope) -> str:

@@ -52,6 +52,7 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
     asgi = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     asgi.add_exception_handler(HTTPException, problems.on_http_error)
     asgi.add_exception_handler(UnderstudyError, problems.on_error)
+    asgi.add_exception_handler(Exception, problems.on_bug)
     _add_health(asgi, ready)
     if settings.api.metrics:
         _add_metrics(asgi, metrics)

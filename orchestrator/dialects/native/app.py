@@ -49,6 +49,7 @@ def create_native(app: App, *, version: str = "1", idempotency_lifetime: timedel
     api.add_exception_handler(UnderstudyError, problems.on_error)
     api.add_exception_handler(RequestValidationError, problems.on_invalid_request)
     api.add_exception_handler(HTTPException, problems.on_http_error)
+    api.add_exception_handler(Exception, problems.on_bug)
     for part in (jobs, files, people, assets, operate):
         api.include_router(part.router)
     return api

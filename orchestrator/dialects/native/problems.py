@@ -16,6 +16,8 @@ from orchestrator.domain.errors import UnderstudyError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 2
+BUG: Final = "internal"
+BUG_DETAIL: Final = "something went wrong here; the log has it by the request id"
 
 STATUSES: Final[Mapping[str, int]] = {
     "error": 400,
@@ -100,3 +102,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
     code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "invalid")
     return problem(request, error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def on_bug(request: Request, _error: Exception) -> Response:
+    """For everything that nobody foresaw: nothing of it is shown. Whoever serves this application logs it."""
+    return problem(request, 500, BUG, BUG_DETAIL)

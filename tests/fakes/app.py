@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
+
 from orchestrator.adapters.db.database import Database
+from orchestrator.adapters.db.tables import jobs, metadata
 from orchestrator.app.app import App
 from orchestrator.app.context import Context, Pool, Timing
 from orchestrator.app.sweeps import SWEEPS, SweepReport
@@ -262,18 +265,27 @@ class World:
             app.engine.drain(effect)
 
     def settle(self, ticks: int = 40, step: float = 20.0) -> None:
-        """Let the machine run on, with a trainer to which everything succeeds."""
+        """Let the machine run on until it has nothing to do, with a trainer to which everything succeeds."""
         for _ in range(ticks):
             self.tick()
-            for run in self.live_runs():
+            live = self.live_runs()
+            for run in live:
                 if run.outcome is RunOutcome.RUNNING and run.cancel_at is None:
                     self.succeed(run)
+            if not live and not self.busy():
+                return
             self.clock.advance(step)
+
+    def busy(self) -> int:
+        """How many jobs the machine has work with, now or soon."""
+        query = sa.select(sa.func.count()).where(
+            jobs.c.deleted_at.is_(None), jobs.c.effect.is_not(None), jobs.c.effect != Effect.OVERDUE.value
+        )
+        with self.database.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def snapshot(self) -> dict[str, object]:
         """Every row of every table, to hold that nothing was changed."""
-        from orchestrator.adapters.db.tables import metadata
-
         with self.database.engine.connect() as connection:
             return {
                 table.name: sorted(map(repr, connection.execute(table.select())))
@@ -282,10 +294,18 @@ class World:
             }
 
 
+def a_database(url: str) -> Database:
+    """For tests in which no power fails: SQLite does not wait for the disk."""
+    database = Database(url)
+    if database.engine.dialect.name == "sqlite":
+        sa.event.listen(database.engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous=OFF"))
+    return database
+
+
 @contextmanager
 def a_world(url: str, **fields: object) -> Iterator[World]:
     """A world on the database at `url`."""
-    database = Database(url)
+    database = a_database(url)
     try:
         yield World(database, **fields)  # type: ignore[arg-type]  # fields by name
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.domain import render
+from orchestrator.settings.render import default_toml, settings_table
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCUMENTS: Final = ("README.md", "docs/lifecycle.md", "config/README.md")
@@ -22,7 +23,9 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "phases": render.phases_table,
     "states": render.states_table,
     "transitions": render.transitions_table,
+    "settings": settings_table,
 }
+WHOLE: Final[Mapping[str, Callable[[], str]]] = {"config/default.toml": default_toml}  # generated to the last line
 
 _BLOCK: Final = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n.*?<!-- /generated -->", re.DOTALL)
 
@@ -58,6 +61,9 @@ def stale(root: Path) -> dict[Path, str]:
                 raise ValueError(f"{path}: {error}") from error
             if new != text:
                 fresh[path] = new
+    for path, make in ((root / name, make) for name, make in WHOLE.items()):
+        if path.exists() and path.read_text(encoding="utf-8") != (new := make()):
+            fresh[path] = new
     return fresh
 
 

@@ -6,6 +6,7 @@ from orchestrator.app.assets import Assets
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
 from orchestrator.app.engine import Engine
+from orchestrator.app.intake import Intake
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.publish import Publishing
@@ -25,6 +26,7 @@ class App:
         self.jobs = Jobs(context)
         self.sealing = Sealing(context, self.jobs)
         self.uploads = Uploads(context, self.jobs, self.sealing)
+        self.intake = Intake(context, self.jobs, self.uploads, self.sealing)
         self.review = Review(context, self.jobs)
         self.assets = Assets(context)
         self.keys = Keys(context)

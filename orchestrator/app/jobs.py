@@ -66,6 +66,7 @@ class Jobs:
     def create(
         self, caller: Caller, profile: str, name: str, *, switches: frozenset[str] = frozenset(), priority: int = 0,
         repairs: int | None = None, sheet: Mapping[str, object] | None = None,
+        also: Callable[[Tx, Job], None] | None = None,
     ) -> Job:  # fmt: skip
         """A draft.
 
@@ -73,6 +74,7 @@ class Jobs:
             switches: added to the profile's own (named_account, flexus ...).
             repairs: owner-asked retrainings; None: the profile's number.
             sheet: further fields of JobSheet.
+            also: what is written in the same transaction.
 
         Raises:
             Invalid: unknown profile or switch, a name or priority outside its limits.
@@ -97,6 +99,8 @@ class Jobs:
         written = JobSheet(name=name, owner=caller.name, app_user_id=caller.app_user_id, **dict(sheet or {}))  # type: ignore[arg-type]  # checked by the dialect's model
         with self._context.store.begin() as tx:
             tx.jobs.add(job, written, change)
+            if also is not None:
+                also(tx, job)
         return job
 
     # asking

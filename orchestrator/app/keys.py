@@ -84,6 +84,12 @@ class Keys:
             raise Unauthenticated("the token is disabled")
         return Caller(row.project_id, row.role, row.name)
 
+    def is_token_of(self, access_key: str, token: str) -> bool:
+        """Whether `token` is the bearer token of that key, which stands for the session token of a temporary key."""
+        with self._context.store.read() as tx:
+            row = tx.keys.by_token(_hash(token))
+        return row is not None and row.id == access_key and row.disabled_at is None
+
     def secret_of(self, access_key: str) -> tuple[str, Caller]:
         """The signing secret of an access key and who comes with it. Raises Unauthenticated."""
         with self._context.store.read() as tx:

@@ -22,6 +22,11 @@ class JobQuery:
         exact: column -> value, for profile, owner, batch_name, app_user_id, id.
         before: a job id; the page begins behind it (deep pages cost what the first one does).
         offset: records to skip, for public APIs that page that way; prefer `before`.
+        tag: one of the job's labels.
+        attributes, settings: fields of the sheet by name; False is also met by a job that does not have the field.
+        wide_video: whether the longer side of the training video has more than 1920 pixels.
+        updated_since, updated_until: of the last create or submit by the owner.
+        by_update: in the order of that instant, not of creation.
     """
 
     project_id: str | None
@@ -34,11 +39,22 @@ class JobQuery:
     offset: int = 0
     limit: int = 20
     oldest_first: bool = False
+    tag: str = ""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    wide_video: bool | None = None
+    updated_since: datetime | None = None
+    updated_until: datetime | None = None
+    by_update: bool = False
 
     @property
     def only_states(self) -> bool:
         """Nothing but project and states is asked for, so the kept counts answer."""
-        return not (self.exact or self.name_contains or self.created_since or self.created_until)
+        return not (
+            self.exact or self.name_contains or self.created_since or self.created_until or self.tag
+            or self.attributes or self.settings or self.wide_video is not None
+            or self.updated_since or self.updated_until
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

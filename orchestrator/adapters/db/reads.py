@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.files import file_from
+from orchestrator.adapters.db.json_filters import holds, same
 from orchestrator.adapters.db.jobs import JOB_COLUMNS, job_from
 from orchestrator.adapters.db.runs import run_from
 from orchestrator.adapters.db.tables import comments, files, job_counts, jobs, operation_log, runs
@@ -20,7 +21,7 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.log_types import LogType
-from orchestrator.domain.model import Comment, CommentType, File, FileState, JobId, JobSheet, LogEntry, Run
+from orchestrator.domain.model import Comment, CommentType, File, FileKind, FileState, JobId, JobSheet, LogEntry, Run
 from orchestrator.domain.states import JobState
 from orchestrator.domain.views import JobDetail, JobQuery, JobSummary
 
@@ -31,6 +32,7 @@ _SHEET: Final = (
     "overdue_at",
 )  # fmt: skip
 _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
+_FULL_HD: Final = 1920
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
 
 
@@ -135,11 +137,28 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
         conditions.append(jobs.c.created_at <= query.created_until)
     if query.before is not None:
         conditions.append(jobs.c.id > query.before if query.oldest_first else jobs.c.id < query.before)
+    if query.tag:
+        conditions.append(holds(jobs.c.tags, query.tag))
+    if query.wide_video is not None:
+        conditions.append(_WIDE_VIDEO if query.wide_video else ~_WIDE_VIDEO)
+    if query.updated_since is not None:
+        conditions.append(jobs.c.user_updated_at >= query.updated_since)
+    if query.updated_until is not None:
+        conditions.append(jobs.c.user_updated_at <= query.updated_until)
+    for column, wanted in ((jobs.c.attributes, query.attributes), (jobs.c.settings, query.settings)):
+        conditions += [same(column[name], value) for name, value in wanted.items()]
     return statement.where(*conditions)
 
 
 def _ordered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
-    return statement.order_by(jobs.c.id if query.oldest_first else jobs.c.id.desc())
+    keys = (jobs.c.user_updated_at, jobs.c.id) if query.by_update else (jobs.c.id,)
+    return statement.order_by(*(key if query.oldest_first else key.desc() for key in keys))
+
+
+_WIDE_VIDEO: Final = sa.exists().where(
+    files.c.job_id == jobs.c.id, files.c.kind == FileKind.TRAINING_VIDEO, files.c.state == FileState.SEALED,
+    sa.or_(*(files.c.facts[("display", side)].as_integer() > _FULL_HD for side in (0, 1))),
+)  # fmt: skip
 
 
 @lru_cache

@@ -1,0 +1,325 @@
+"""Intake for APIs that hand out the addresses of all files at once, and leave it to the review to say what lacks.
+
+Uploads of one call are begun side by side at the store, and written with the job in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from orchestrator.app.context import Context, new_id, new_token
+from orchestrator.app.jobs import Jobs, actor_of, hand_over
+from orchestrator.app.moves import Ask, plan
+from orchestrator.app.sealing import BY_ADMINS, Sealing
+from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of
+from orchestrator.domain import uploads
+from orchestrator.domain.actors import Caller
+from orchestrator.domain.commands import Command
+from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
+from orchestrator.domain.guards import Given
+from orchestrator.domain.model import CommentType, File, FileKind, FileState, Job, JobId, Move
+from orchestrator.domain.views import MAX_PAGE, JobQuery, JobSummary
+from orchestrator.ports.store import Tx
+
+THREADS: Final = 8
+MAX_ATTACHMENTS: Final = 20  # of one comment
+_NAME_LIMIT: Final = 256
+
+
+class Want(NamedTuple):
+    """Addresses for one file. `name` is what it is called when it is downloaded."""
+
+    kind: FileKind
+    part_count: int = 1
+    content_type: str = "application/octet-stream"
+    name: str = ""
+
+
+class Intake:
+    """Use cases on whole jobs with their files."""
+
+    def __init__(self, context: Context, jobs: Jobs, uploads: Uploads, sealing: Sealing) -> None:
+        self._context = context
+        self._jobs = jobs
+        self._uploads = uploads
+        self._sealing = sealing
+
+    def create(
+        self, caller: Caller, profile: str, name: str, wants: Sequence[Want], *, switches: frozenset[str] = frozenset(),
+        sheet: Mapping[str, object] | None = None,
+    ) -> tuple[Job, Mapping[FileKind, Upload]]:  # fmt: skip
+        """A draft with addresses for its files. The project's attribute `named_account` becomes the job's switch."""
+        with self._context.store.read() as tx:
+            if tx.keys.project_attributes(caller.project_id).get("named_account") is True:
+                switches |= {"named_account"}
+        files = self._begun(caller.project_id, wants, self._context.profile(profile).upload_lifetime)
+
+        def also(tx: Tx, job: Job) -> None:
+            nonlocal files
+            files = [_of_job(file, job) for file in files]
+            for file in files:
+                tx.files.add(file, self._due(file))
+
+        try:
+            job = self._jobs.create(caller, profile, name, switches=switches, sheet=sheet, also=also)
+        except UnderstudyError:
+            self._forget(files)
+            raise
+        return job, {file.kind: self._signed(file) for file in files}
+
+    def update(
+        self, caller: Caller, job_id: str, wants: Sequence[Want], *, sheet: Mapping[str, object],
+        attributes: Mapping[str, object], replaces_video: bool,
+    ) -> Mapping[FileKind, Upload]:  # fmt: skip
+        """Change a job whose review failed, and give fresh addresses; earlier ones of the same kinds die.
+
+        Args:
+            attributes: laid over those the job has.
+            replaces_video: the log says so.
+
+        Raises:
+            CommandNotAllowed: the job is in another state.
+        """
+        with self._context.store.read() as tx:
+            seen = tx.jobs.get(job_id, caller.project_id)
+        profile = self._context.profile_of(seen)
+        name = sheet.get("name", "?")
+        if not 1 <= len(str(name)) <= profile.name_limit:
+            raise Invalid(f"the name has {len(str(name))} characters; 1 to {profile.name_limit} are allowed", field="name")
+        ask = Ask(Command.UPDATE, actor_of(caller, seen, Command.UPDATE), caller.name)
+        plan(profile, seen, ask, self._context.clock())  # before anything is begun at the store
+        files = [_of_job(file, seen) for file in self._begun(seen.project_id, wants, profile.upload_lifetime)]
+        given_up: list[File] = []
+
+        def work(tx: Tx) -> Move:
+            at = self._context.clock()
+            job = tx.jobs.get(job_id)
+            move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
+            tx.jobs.move(move, **sheet, attributes={**tx.reads.sheet(job_id).attributes, **attributes})
+            if replaces_video:
+                video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
+                move = plan(profile, move.after, video, at)
+                tx.jobs.move(move)
+            given_up[:] = [
+                tx.files.move(old, FileState.ABORTING, due_at=at)
+                for old in tx.files.of_job(job_id, FileState.OPEN)
+                if old.kind in {file.kind for file in files}
+            ]
+            for file in files:
+                tx.files.add(file, self._due(file))
+            return move
+
+        try:
+            self._jobs.transact(work)
+        except UnderstudyError:
+            self._forget(files)
+            raise
+        for old in given_up:
+            with suppress(UploadError):  # the sweep was faster
+                self._sealing.abort(old)
+        return {file.kind: self._signed(file) for file in files}
+
+    def progress(self, caller: Caller, job_id: str, kind: FileKind, command: Command) -> UploadProgress:
+        """Which parts of a file have arrived; of a sealed one all, with the ETag of the whole.
+
+        Args:
+            command: what would be asked with the file, and has to be open to the job now.
+
+        Raises:
+            UploadNotOpen: nothing of the kind was begun.
+        """
+        file = self._newest(caller, job_id, kind, command)
+        if file.state is FileState.OPEN:
+            return self._uploads.progress(caller, file.id)
+        sizes = file.part_sizes or (0,) * file.part_count
+        return UploadProgress(file, {n: (str(file.etag), sizes[n - 1]) for n in plan_of(file).numbers}, [])
+
+    def confirm(self, caller: Caller, job_id: str, kind: FileKind, command: Command) -> File:
+        """Seal the file of a kind; sealed already, it answers the same. Raises UploadIncomplete, UploadNotOpen."""
+        return self._uploads.confirm(caller, self._newest(caller, job_id, kind, command).id)
+
+    def _newest(self, caller: Caller, job_id: str, kind: FileKind, command: Command) -> File:
+        with self._context.store.read() as tx:
+            job = tx.jobs.get(job_id, caller.project_id)
+            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
+        plan(self._context.profile_of(job), job, Ask(command, actor_of(caller, job, command)), self._context.clock())
+        found = [file for file in held if file.kind is kind]
+        if not found:
+            raise UploadNotOpen(f"no {kind.replace('_', ' ')} was uploaded, and no upload of it is open", kind=kind.value)
+        return found[-1]
+
+    def submit(self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "") -> Job:
+        """Seal what is complete and submit. What else the material lacks is for the review to say.
+
+        Args:
+            confirmed_first: kinds that their owner has to have confirmed; required ones have to be there.
+
+        Raises:
+            GuardRefused: one of these is not confirmed, or a file is half sent.
+        """
+        with self._context.store.read() as tx:
+            job = tx.jobs.get(job_id, caller.project_id)
+            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
+        profile = self._context.profile_of(job)
+        ask = Ask(Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name, description=why, message="")
+        plan(profile, job, ask, self._context.clock())
+        problems = {}
+        for file in held:
+            if file.kind is not FileKind.ATTACHMENT and file.kind not in BY_ADMINS:
+                lack = self._settled(caller, file, sealed_by_us=file.kind not in confirmed_first)
+                if lack is not None:
+                    problems[file.kind] = lack
+
+        def work(tx: Tx) -> Move:
+            now = tx.jobs.get(job_id)
+            sealed = frozenset(file.kind for file in tx.files.of_job(job_id, FileState.SEALED))
+            lacking = {
+                kind: f"{kind.replace('_', ' ')} not confirmed"
+                for kind in profile.lacking(now.switches, sealed)
+                if kind in confirmed_first
+            }
+            given = Given(missing=tuple((lacking | problems).values()))
+            move = plan(profile, now, ask._replace(given=given), self._context.clock())
+            tx.jobs.move(move)
+            tx.runs.supersede(now.id)  # what was made of other material is no step towards this one
+            return move
+
+        return self._jobs.transact(work).after
+
+    def _settled(self, caller: Caller, file: File, *, sealed_by_us: bool) -> str | None:
+        """Seal what has arrived; a sentence for what is half sent. An upload that nobody began concerns nobody."""
+        name = file.kind.replace("_", " ")
+        if file.state is FileState.SEALING:
+            return f"{name} is being sealed at this moment: submit again in a minute"
+        if file.state is not FileState.OPEN or not self._uploads.progress(caller, file.id).arrived:
+            return None
+        if not sealed_by_us:
+            return f"{name} not confirmed"
+        try:
+            self._sealing.seal(file, caller)
+        except UploadError as exc:
+            return f"{name} is not all there: {exc.message}"
+        return None
+
+    def say(
+        self, caller: Caller, job_id: str, command: Command, kind: CommentType, *, title: str, text: str,
+        attachments: Sequence[str] = (), why: str = "",
+    ) -> tuple[Job, Sequence[Upload]]:  # fmt: skip
+        """Answer a result, with the words and addresses for their attachments, in one transaction.
+
+        Raises:
+            Invalid: too many attachments, or a name without letters.
+            CommandNotAllowed, GuardRefused: as `Jobs.ask`.
+        """
+        if len(attachments) > MAX_ATTACHMENTS:
+            raise Invalid(f"{len(attachments)} attachments; at most {MAX_ATTACHMENTS} are allowed", field="attachment_name")
+        if any(not 1 <= len(name) <= _NAME_LIMIT for name in attachments):
+            raise Invalid(f"the name of an attachment has 1 to {_NAME_LIMIT} characters", field="attachment_name")
+        said = text.strip() or title.strip()
+        with self._context.store.read() as tx:
+            seen = tx.jobs.get(job_id, caller.project_id)
+        profile = self._context.profile_of(seen)
+        actor = actor_of(caller, seen, command)
+        ask = Ask(command, actor, caller.name, Given(comment=said), description=why or said)
+        plan(profile, seen, ask, self._context.clock())
+        wants = [Want(FileKind.ATTACHMENT, name=name) for name in attachments]
+        files = [_of_job(file, seen) for file in self._begun(seen.project_id, wants, profile.upload_lifetime)]
+
+        def work(tx: Tx) -> Move:
+            at = self._context.clock()
+            move = plan(profile, tx.jobs.get(job_id), ask, at)
+            tx.jobs.move(move)
+            hand_over(tx, move)
+            if said:
+                comment_id = tx.comments.add(job_id, at, caller.name, kind, title, text)
+                for file in files:
+                    tx.files.add(_with(file, comment_id=comment_id), self._due(file))
+            return move
+
+        try:
+            job = self._jobs.transact(work).after
+        except UnderstudyError:
+            self._forget(files)
+            raise
+        return job, [self._signed(file) for file in files] if said else []
+
+    def page(self, query: JobQuery) -> tuple[Sequence[JobSummary], int, Mapping[str, Sequence[File]]]:
+        """A page of jobs, the number of all matches, and the sealed files of every job of the page.
+
+        The query's project has been checked by whoever built it.
+        """
+        if not 1 <= query.limit <= MAX_PAGE:
+            raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
+        with self._context.store.read() as tx:
+            found = tx.reads.page(query)
+            held = tx.files.of_jobs([each.job.id for each in found], FileState.SEALED) if found else {}
+            return found, tx.reads.count(query), held
+
+    # uploads of one call
+
+    def _begun(self, project_id: str, wants: Sequence[Want], lifetime: timedelta) -> list[File]:
+        """Files whose uploads the store has begun; no row knows of them yet, and no job."""
+        at = self._context.clock()
+        agreed = [uploads.plan(None, want.part_count) for want in wants]
+        keys = [f"staging/{new_token()}" for _ in wants]
+        begun: list[tuple[str, str]] = []
+
+        def begin(key: str, want: Want) -> str:
+            upload_id = self._context.storage.create_upload(key, want.content_type)
+            begun.append((key, upload_id))
+            return upload_id
+
+        try:
+            if len(wants) > 1:
+                with ThreadPoolExecutor(min(THREADS, len(wants)), "begin-uploads") as pool:
+                    upload_ids = list(pool.map(begin, keys, wants))
+            else:
+                upload_ids = [begin(key, want) for key, want in zip(keys, wants, strict=True)]
+        except UnderstudyError:
+            self._abort(begun)
+            raise
+        return [
+            File(
+                id=new_id(at), project_id=project_id, job_id=None, kind=want.kind, state=FileState.OPEN, version=0,
+                name=want.name or want.kind.value, content_type=want.content_type, staging_key=key, upload_id=upload_id,
+                part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None, sha256=None,
+                created_at=at, expires_at=at + lifetime,
+            )
+            for want, part, key, upload_id in zip(wants, agreed, keys, upload_ids, strict=True)
+        ]  # fmt: skip
+
+    def _forget(self, files: Sequence[File]) -> None:
+        self._abort([(file.staging_key, file.upload_id) for file in files])
+
+    def _abort(self, begun: Sequence[tuple[str, str]]) -> None:
+        with suppress(Unavailable):  # no row knows of them: the orphan sweep would find them days later
+            for key, upload_id in begun:
+                self._context.storage.abort_upload(key, upload_id)
+
+    def _due(self, file: File) -> datetime:
+        """One part: its URL dies when a sweep has seen the upload; more parts: somebody says that they are all there."""
+        poll_at = file.created_at + self._context.timing.single_part_poll
+        return min(poll_at if file.part_count == 1 else file.expires_at, file.expires_at)
+
+    def _signed(self, file: File) -> Upload:
+        at = self._context.clock()
+        expires_in = min(self._context.timing.upload_url_lifetime, file.expires_at - at)
+        numbers = plan_of(file).numbers
+        urls = self._context.storage.presign_parts(
+            file.staging_key, file.upload_id, numbers, sizes=None, now=at, expires_in=expires_in
+        )
+        return Upload(file, dict(zip(numbers, urls, strict=True)), at + expires_in)
+
+
+def _of_job(file: File, job: Job) -> File:
+    """The file as the job's, named after it where nobody named it otherwise."""
+    return _with(file, job_id=JobId(job.id), name=file.name.replace("{job_id}", job.id))
+
+
+def _with(file: File, **values: object) -> File:
+    return replace(file, **values)  # type: ignore[arg-type]  # fields by name

@@ -1,0 +1,143 @@
+"""Who asks: a signature of one of our keys, or one of our tokens in `X-Auth-Token`."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from orchestrator.app.app import App
+from orchestrator.dialects.metastudio import errors, signing
+from orchestrator.domain.actors import Caller, Role
+from orchestrator.domain.errors import Unauthenticated
+
+FAILURES: Final = 5
+LOCKED_FOR: Final = timedelta(minutes=5)
+_REMEMBERED: Final = 10_000
+_TOKEN_LIMIT: Final = 512
+_USER_ID_LIMIT: Final = 256
+
+log = structlog.get_logger()
+
+
+class LockOut:
+    """Refuses a key for 5 minutes after 5 wrong signatures in a row.
+
+    Kept in the memory of the process, so a deployment of N processes lets N times as many guesses through: against a
+    secret of 240 random bits that makes no difference, and no request has to write to the database. Only keys that
+    exist are counted, at most 10,000 of them.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._failed: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_locked(self, access_key: str) -> bool:
+        failed = self._failed.get(access_key)
+        if failed is None or failed[0] < FAILURES:
+            return False
+        if self._clock() - failed[1] < LOCKED_FOR:
+            return True
+        self.succeeded(access_key)
+        return False
+
+    def failed(self, access_key: str) -> None:
+        with self._lock:
+            times, _ = self._failed.pop(access_key, (0, None))
+            self._failed[access_key] = (times + 1, self._clock())
+            while len(self._failed) > _REMEMBERED:
+                self._failed.popitem(last=False)
+
+    def succeeded(self, access_key: str) -> None:
+        if access_key in self._failed:
+            with self._lock:
+                self._failed.pop(access_key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who came in.
+
+    Attributes:
+        caller: what the use cases see. This API is the users' side only, so a key of people acts here as its own
+            project's user and sees nothing of others.
+        sees_all_projects: the key is one of people; only the list's `query_project_id` asks for it.
+    """
+
+    caller: Caller
+    sees_all_projects: bool
+
+
+class Access:
+    """Checks requests of one process."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._lock_out = LockOut(app.context.clock)
+
+    def visitor(self, received: signing.Received) -> Visitor:
+        """Who asks. Raises Fault 401."""
+        try:
+            return self._visitor(received)
+        except signing.NotSigned as exc:
+            log.info("signature refused", why=str(exc))
+            raise errors.refused_by_gateway("verify aksk signature fail") from exc
+
+    def _visitor(self, received: signing.Received) -> Visitor:
+        token = received.header("x-auth-token")
+        authorization = received.header("authorization")
+        if authorization is None and token is None:
+            raise errors.not_authenticated()
+        if token is not None and not (authorization or "").startswith(f"{signing.ALGORITHM} "):
+            caller = self._of_token(token)
+        else:
+            caller = self._of_either(received, authorization or "", token)
+        user_id = received.header("x-app-userid")
+        if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
+            raise errors.Fault(400, "MSS.00000003", "Invalid parameter: X-App-UserId has 1 to 256 characters")
+        seen = replace(caller, role=Role.USER, app_user_id=user_id)
+        return Visitor(seen, caller.sees_all_projects)
+
+    def _of_either(self, received: signing.Received, authorization: str, token: str | None) -> Caller:
+        """By the signature; one that fails beside a token leaves the word to the token."""
+        if token is None:
+            return self._of_signature(received, authorization)
+        try:
+            return self._of_signature(received, authorization)
+        except (errors.Fault, signing.NotSigned):
+            return self._of_token(token)
+
+    def _of_token(self, token: str) -> Caller:
+        try:
+            if not token or len(token) > _TOKEN_LIMIT:
+                raise Unauthenticated("the token is not known")
+            return self._app.keys.caller_of_token(token)
+        except Unauthenticated as exc:
+            raise errors.refused_by_gateway("decrypt token fail") from exc
+
+    def _of_signature(self, received: signing.Received, value: str) -> Caller:
+        authorization = signing.Authorization.parse(value)
+        key = authorization.access_key
+        at = signing.signed_at(received)
+        if not signing.is_fresh(at, self._app.context.clock()):
+            raise signing.NotSigned(f"it was signed at {at:%Y-%m-%d %H:%M:%S}, more than 15 minutes from now")
+        if self._lock_out.is_locked(key):
+            raise errors.refused_by_gateway("AK access failed to reach the limit,forbidden")
+        try:
+            secret, caller = self._app.keys.secret_of(key)
+        except Unauthenticated as exc:
+            raise errors.refused_by_gateway("Get secretKey failed") from exc
+        if not signing.is_signed_with(secret, received, authorization):
+            self._lock_out.failed(key)
+            raise signing.NotSigned(f"the signature of key {key} is wrong")
+        self._lock_out.succeeded(key)
+        security_token = received.header("x-security-token")
+        if security_token is not None and not self._app.keys.is_token_of(key, security_token):
+            raise errors.refused_by_gateway("decrypt token fail")
+        return caller

@@ -1,0 +1,143 @@
+"""The MetaStudio API as one ASGI application, to be mounted at PREFIX.
+
+No framework stands between the socket and the signature: path, query, headers and body are checked as they came, and
+nothing is ever redirected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from orchestrator.app.app import App
+from orchestrator.dialects.metastudio import errors
+from orchestrator.dialects.metastudio.access import Access
+from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
+from orchestrator.dialects.metastudio.operations import OPERATIONS
+from orchestrator.dialects.metastudio.signing import Received
+from orchestrator.domain.errors import UnderstudyError
+
+PREFIX: Final = "/v1"
+_PROJECT: Final = "project_id"
+_RETRY_AFTER_S: Final = "2"
+
+log = structlog.get_logger()
+
+
+class Matched(NamedTuple):
+    """Set as the request's route, so that metrics name the template."""
+
+    path: str
+
+
+class MetaStudio:
+    """Every operation over the same use cases."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._access = Access(app)
+        # literals before placeholders: `batch-action` is no asset id
+        self._operations = sorted(OPERATIONS, key=lambda o: [part.startswith("{") for part in o.segments])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            body = await Request(scope, receive).body()
+        except ClientDisconnect:
+            return
+        response = await run_in_threadpool(self._answer, scope, body)
+        await response(scope, receive, send)
+
+    def _answer(self, scope: Scope, body: bytes) -> Response:
+        received = Received(
+            scope["method"], scope.get("raw_path", b"").partition(b"?")[0], scope["query_string"], scope["headers"], body
+        )
+        words = errors.TRAINING
+        try:
+            operation, path = self._routed(received)
+            words = operation.words
+            scope["route"] = Matched(operation.path)
+            return _answered(self._done(operation, path, received))
+        except errors.Fault as fault:
+            return _refused(fault)
+        except UnderstudyError as exc:
+            fault = errors.fault_of(exc, words)
+            if fault.status >= 500:  # noqa: PLR2004  a class of HTTP
+                log.warning("request not served", code=exc.code, message=exc.message)
+            return _refused(fault)
+        except Exception:
+            log.exception("request failed", method=received.method, path=scope["path"])
+            return _refused(errors.internal())
+
+    def _routed(self, received: Received) -> tuple[Operation, Mapping[str, str]]:
+        segments = received.path.split(b"/")[2:]  # "", "v1", ...
+        known = False
+        for operation in self._operations:
+            if (path := _matched(operation.segments, segments)) is not None:
+                known = True
+                if operation.method == received.method:
+                    return operation, path
+        raise errors.no_such_method() if known else errors.no_such_url()
+
+    def _done(
+        self, operation: Operation, path: Mapping[str, str], received: Received
+    ) -> Mapping[str, object] | Bytes | None:
+        visitor = self._access.visitor(received)
+        own = visitor.caller.project_id
+        told = received.header("x-project-id")
+        if path.get(_PROJECT, own) != own or (told is not None and told != own):
+            raise errors.other_project()
+        query = [
+            (unquote(name), unquote(value))
+            for name, _, value in (pair.partition("=") for pair in received.query.decode("latin-1").split("&") if pair)
+        ]
+        if any("\0" in text for text in (*path.values(), *(each for pair in query for each in pair))):
+            raise errors.Fault(400, operation.words.query[0], f"{operation.words.query[1]}: NUL characters")
+        return operation.handler(self._app, Asked(visitor, path, query, received.body, operation.words))
+
+
+def _matched(template: Sequence[str], segments: Sequence[bytes]) -> dict[str, str] | None:
+    if len(template) != len(segments):
+        return None
+    found: dict[str, str] = {}
+    for wanted, segment in zip(template, segments, strict=True):
+        value = unquote(segment.decode("latin-1"))
+        if wanted.startswith("{") and value:
+            found[wanted[1:-1]] = value
+        elif wanted != value:
+            return None
+    return found
+
+
+def _answered(answer: Mapping[str, object] | Bytes | None) -> Response:
+    if answer is None:
+        return Response(status_code=200)
+    if isinstance(answer, Bytes):
+        headers = {"Content-Length": str(answer.size_bytes), "Content-Disposition": f'attachment; filename="{answer.name}"'}
+        return StreamingResponse(_pieces(answer), media_type="application/octet-stream", headers=headers)
+    return _json(200, answer)
+
+
+def _pieces(answer: Bytes) -> Iterator[bytes]:
+    yield from answer.pieces
+
+
+def _refused(fault: errors.Fault) -> Response:
+    response = _json(fault.status, fault.body())
+    if fault.status == 503:  # noqa: PLR2004  a status of HTTP
+        response.headers["Retry-After"] = _RETRY_AFTER_S
+    return response
+
+
+def _json(status: int, content: Mapping[str, object]) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Response(body, status, media_type="application/json")

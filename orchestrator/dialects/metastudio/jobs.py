@@ -1,0 +1,120 @@
+"""Handlers of the training group: each translates, asks a use case, translates back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from orchestrator.app.app import App
+from orchestrator.app.intake import Want
+from orchestrator.dialects.metastudio import job_views
+from orchestrator.dialects.metastudio.job_schemas import CreateJob, ListJobs, UpdateJob
+from orchestrator.dialects.metastudio.operation import Asked
+from orchestrator.dialects.metastudio.wire import instant, split
+from orchestrator.dialects.metastudio.words import FILE_NAMES, STATES_BY_NAME
+from orchestrator.domain.model import FileKind
+from orchestrator.domain.views import JobQuery
+
+PROFILE: Final = "metastudio"
+_CONTENT_TYPES: Final = {FileKind.AUDIO: "application/zip"}
+_ALWAYS: Final = (FileKind.COVER, FileKind.ID_CARD_FRONT, FileKind.ID_CARD_BACK, FileKind.AUTHORIZATION_LETTER)
+_COLUMNS: Final = frozenset({"name", "batch_name", "tags"})
+_NOT_KEPT: Final = _COLUMNS | {"command_message", "video_multipart_count", "action_video_multipart_count"}
+_VIDEO_MESSAGES: Final = frozenset({"UPDATE_VIDEO", "UPLOAD_VIDEO"})
+_EXACT: Final = {"batch_name": "batch_name", "job_id": "id"}
+_FLAGS: Final = ("is_flexus", "is_live_copy", "is_ondemand_resource")
+_RESOLUTIONS: Final = {"1080P": False, "4K": True}
+
+
+def create_job(app: App, asked: Asked) -> Mapping[str, object]:
+    request = asked.read(CreateJob)
+    sent = request.model_dump(exclude_none=True)
+    wants = _everything(request, sent)
+    switches = frozenset({"flexus"} if request.is_flexus else ())
+    sheet = _columns(sent) | {"attributes": _kept(sent)}
+    name = sheet.pop("name")
+    job, uploads = app.intake.create(asked.caller, PROFILE, str(name), wants, switches=switches, sheet=sheet)
+    return job_views.upload_addresses(job.id, uploads)
+
+
+def update_job(app: App, asked: Asked) -> Mapping[str, object]:
+    request = asked.read(UpdateJob)
+    sent = request.model_dump(exclude_none=True)
+    message = request.command_message
+    if message in _VIDEO_MESSAGES:
+        wants = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1)]
+    elif message == "GET_ACTION_VIDEO_MULTIPART":
+        wants = [_want(FileKind.ACTION_VIDEO, request.action_video_multipart_count or 1)]
+    elif message == "CONFIRM_ACTION_VIDEO":
+        wants = []
+    else:
+        wants = _everything(request, sent)
+    uploads = app.intake.update(
+        asked.caller, asked.path["job_id"], wants, sheet=_columns(sent), attributes=_kept(sent),
+        replaces_video=message == "UPDATE_VIDEO" or (message is None and request.video_multipart_count is not None),
+    )  # fmt: skip
+    return job_views.upload_addresses(asked.path["job_id"], uploads)
+
+
+def show_job(app: App, asked: Asked) -> Mapping[str, object]:
+    return job_views.detail(app, asked.caller, app.jobs.show(asked.caller, asked.path["job_id"]))
+
+
+def delete_job(app: App, asked: Asked) -> None:
+    app.jobs.delete(asked.caller, asked.path["job_id"])
+
+
+def list_jobs(app: App, asked: Asked) -> Mapping[str, object]:
+    request = asked.parameters(ListJobs)
+    words = split(request.state)
+    if strangers := [word for word in words if word not in STATES_BY_NAME]:
+        raise asked.bad_query(f"state: there is no state {strangers[0]!r}")
+    project = request.query_project_id or asked.caller.project_id
+    if project != asked.caller.project_id and not asked.visitor.sees_all_projects:
+        return {"count": 0, "jobs": []}
+    exact = {column: getattr(request, name) for name, column in _EXACT.items() if getattr(request, name)}
+    if asked.caller.app_user_id is not None:
+        exact["app_user_id"] = asked.caller.app_user_id
+    if request.model_resolution and request.model_resolution not in _RESOLUTIONS:
+        return {"count": 0, "jobs": []}
+    times = {name: instant(text) if (text := getattr(request, name)) else None
+             for name in ("create_since", "create_until", "update_since", "update_until")}  # fmt: skip
+    query = JobQuery(
+        project, states=[STATES_BY_NAME[word] for word in words], exact=exact, name_contains=request.name,
+        created_since=times["create_since"], created_until=times["create_until"], offset=request.offset,
+        limit=request.limit, oldest_first=request.sort_dir == "asc", tag=request.tag,
+        attributes={name: value for name in _FLAGS if (value := getattr(request, name)) is not None},
+        settings={"train_location": request.train_location} if request.train_location else {},
+        wide_video=_RESOLUTIONS.get(request.model_resolution), updated_since=times["update_since"],
+        updated_until=times["update_until"], by_update=request.sort_key == "update_time",
+    )  # fmt: skip
+    found, count, held = app.intake.page(query)
+    return {
+        "count": count,
+        "jobs": [job_views.basic(app, asked.caller, each.job, each.sheet, held[each.job.id]) for each in found],
+    }
+
+
+def _everything(request: CreateJob | UpdateJob, sent: Mapping[str, object]) -> Sequence[Want]:
+    """Addresses for every kind of file that the request leaves room for."""
+    wants = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1), *(_want(kind) for kind in _ALWAYS)]
+    action_parts = request.action_video_multipart_count
+    if action_parts is not None or request.command_message == "GET_ACTION_VIDEO_MULTIPART":
+        wants.append(_want(FileKind.ACTION_VIDEO, action_parts or 1))
+    if sent.get("audio_source_type") == "AUDIO":
+        wants.append(_want(FileKind.AUDIO))
+    return wants
+
+
+def _want(kind: FileKind, parts: int = 1) -> Want:
+    content_type = _CONTENT_TYPES.get(kind, "application/octet-stream")
+    return Want(kind, parts, content_type, f"{{job_id}}_{FILE_NAMES[kind]}")
+
+
+def _columns(sent: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in sent.items() if name in _COLUMNS}
+
+
+def _kept(sent: Mapping[str, object]) -> dict[str, object]:
+    """What the job's sheet keeps as it came."""
+    return {name: value for name, value in sent.items() if name not in _NOT_KEPT}

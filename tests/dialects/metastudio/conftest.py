@@ -1,0 +1,148 @@
+"""The vendor's own SDK, unmodified, against our API on a real socket and a store that checks signatures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from orchestrator.adapters.s3.options import S3Options, StoreKind
+from orchestrator.adapters.s3.storage import S3Storage
+from orchestrator.app.keys import NewKey
+from orchestrator.domain.actors import Role
+from orchestrator.domain.commands import Effect
+from orchestrator.domain.profile import Profile
+from orchestrator.http.server import create_asgi
+from orchestrator.settings import Settings, load_profiles
+from tests.conftest import ObjectStore
+from tests.fakes.app import Clock, World, a_world
+
+PATIENCE_S = 20.0
+
+
+class LiveClock(Clock):
+    """Real time, and what the test adds: the SDK and the store look at clocks of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, by: timedelta | float) -> None:
+        self.ahead += by if isinstance(by, timedelta) else timedelta(seconds=by)
+
+
+def profiles() -> Mapping[str, Profile]:
+    """The kinds of jobs as shipped, trained by the test's trainer."""
+    return {
+        name: replace(profile, stages={stage: replace(how, pool="gpu") for stage, how in profile.stages.items()})
+        for name, profile in load_profiles([]).items()
+    }
+
+
+class Served:
+    """Our API in a thread of this process."""
+
+    def __init__(self, asgi: Any) -> None:
+        config = uvicorn.Config(asgi, host="127.0.0.1", port=0, log_config=None, server_header=False)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(PATIENCE_S)
+
+
+@dataclass
+class Api:
+    """The served world and the keys of its people."""
+
+    world: World
+    url: str
+
+    def key(self, project_id: str = "project-1", role: Role = Role.USER, **attributes: object) -> NewKey:
+        self.world.app.keys.add_project(project_id, attributes=attributes)
+        return self.world.app.keys.create(project_id, role, f"{role} of {project_id}")
+
+    def client(self, key: NewKey | None = None, *, client: Any = None, security_token: str | None = None) -> Any:
+        """The SDK with a key of project-1 unless another is given."""
+        from huaweicloudsdkcore.auth.credentials import BasicCredentials
+        from huaweicloudsdkmetastudio.v1 import MetaStudioClient
+
+        key = key or self.key()
+        credentials = BasicCredentials(key.id, key.secret, key.project_id)
+        if security_token is not None:
+            credentials = credentials.with_security_token(security_token)
+        builder = (client or MetaStudioClient).new_builder()
+        return builder.with_credentials(credentials).with_endpoint(self.url).build()
+
+    def verify(self) -> None:
+        """Let the machine check what was submitted."""
+        self.world.app.engine.drain(Effect.VERIFY)
+
+
+@pytest.fixture(autouse=True)
+def _clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The SDK writes into HOME, and uses proxies of the environment even for 127.0.0.1."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def storage(object_store: ObjectStore) -> S3Storage:
+    return S3Storage(
+        S3Options(
+            endpoint=object_store.endpoint, bucket=object_store.bucket, region="us-east-1",
+            profile=StoreKind.GENERIC, access_key=object_store.access_key, secret_key=object_store.secret_key,
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(sqlite_url: str, storage: S3Storage) -> Iterator[World]:
+    with a_world(sqlite_url, profiles=profiles(), clock=LiveClock()) as world:
+        world.storage = storage  # type: ignore[assignment]  # the real one
+        world.app = world.process()
+        yield world
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[Api]:
+    with Served(create_asgi(Settings(), app=world.app)) as url:
+        yield Api(world, url)
+
+
+@pytest.fixture
+def client(api: Api) -> Any:
+    return api.client()
+
+
+@pytest.fixture
+def put() -> Iterator[Callable[..., int]]:
+    """Sends bytes to an upload URL, as the vendor's users do."""
+    with httpx.Client(trust_env=False) as http:
+
+        def send(url: str, data: bytes, content_type: str = "application/octet-stream", **headers: str) -> int:
+            answer = http.put(url, content=data, headers={"Content-Type": content_type, **headers})
+            return answer.status_code
+
+        yield send

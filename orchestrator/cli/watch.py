@@ -13,6 +13,7 @@ from orchestrator.domain.states import STATES, JobState, Phase
 
 SHORTEST_S: Final = 0.3
 LONGEST_S: Final = 2.0
+AWAY_S: Final = 60.0  # an API that answered before may be away for so long: it is being restarted
 _ENDED: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 
@@ -30,8 +31,17 @@ def follow(
         CliError: the time is over (exit code 6), or the API said no.
     """
     began_s, pause_s, last = clock(), SHORTEST_S, None
+    answered_s: float | None = None
     while True:
-        job = api.get(f"/jobs/{job_id}")
+        try:
+            job = api.get(f"/jobs/{job_id}")
+        except CliError as exc:
+            away = exc.exit_code is Exit.UNREACHABLE and answered_s is not None and clock() - answered_s < AWAY_S
+            if not away:
+                raise
+            sleep(LONGEST_S)
+            continue
+        answered_s = clock()
         seen = (job["version"], job["state"], progress_of(job), job.get("message"))
         if seen != last:
             last, pause_s = seen, SHORTEST_S

@@ -7,6 +7,7 @@ import stat
 import psutil
 import pytest
 
+from orchestrator.embedded.stack import answers
 from tests.e2e.conftest import Cli, poll
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -69,6 +70,7 @@ def test_killed_children_come_back_and_the_job_goes_on(own_dev, good_video, tmp_
     for name in ("worker", "api", "broker"):
         os.kill(before[name], signal.SIGKILL)
     poll("all are back", lambda: _all_back(dev.facts()["pids"], before, {"worker", "api", "broker"}))
+    poll("the API answers again", lambda: answers(f"{dev.facts()['endpoint']}/readyz"), 60)
     assert cli.json("job", "wait", job, "--timeout", "90")["state"] == "job_success"
     assert dev.signal(signal.SIGINT) == 0
     assert dev.processes() == []

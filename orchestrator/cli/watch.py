@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli.client import Api, Json
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.states import STATES, JobState, Phase
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Api, Json  # not for --help: it loads an HTTP client
 
 SHORTEST_S: Final = 0.3
 LONGEST_S: Final = 2.0

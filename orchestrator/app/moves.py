@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -90,6 +90,14 @@ def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta 
     if job.retry_limit is not None and failure is not FailureClass.CANCELLED:
         policy = replace(policy, limits={**policy.limits, failure: job.retry_limit})
     return policy.delay(failure, job.retries)
+
+
+Hold = Callable[[Move, datetime], Move]  # gives the move with a lease on what is due at once, if its asker carries it on
+
+
+def free(move: Move, _now: datetime) -> Move:
+    """Leave what is due to whoever claims it."""
+    return move
 
 
 def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import JobQuery
 from orchestrator.ports.trainer import RunState
 from tests.databases import SQLiteFiles
-from tests.fakes.app import REFUSED, VIDEO, World, a_database
+from tests.fakes.app import REFUSED, VIDEO, Died, World, a_database, die
 
 BAD = b"something else"
 BREAKABLE = ("create_upload", "list_parts", "complete_upload", "abort_upload", "head", "copy", "delete", "read_range")
@@ -48,10 +49,6 @@ PLAIN_COMMANDS = sorted(
     set(Command) - {Command.CREATE, Command.SUBMIT, Command.DELETE, Command.STOP, *SETTINGS}
     - {c for _, c, actor in machine.ROWS if actor is Actor.SYSTEM}
 )  # fmt: skip
-
-
-class Died(BaseException):
-    """A worker's process was killed."""
 
 
 @cache
@@ -207,28 +204,14 @@ class Walk(RuleBasedStateMachine):
         """It has claimed, and is killed in the middle of its step: the leases stay."""
         app = self.world.process()
 
-        def die(_jobs: object) -> Any:
-            raise Died
-
-        app.engine._steps[effect] = app.engine._steps[effect]._replace(work=die)
-        try:
+        app.engine._steps[effect] = app.engine._steps[effect]._replace(work=lambda _jobs: die())
+        with suppress(Died):
             app.engine.drain(effect)
-        except Died:
-            pass
 
     @rule()
     def dispatcher_dies(self) -> None:
         """The run is in the ledger, and its backend was never asked."""
-        app = self.world.process()
-
-        def die(_runs: object) -> Any:
-            raise Died
-
-        app.dispatcher._runs.submit = die  # type: ignore[method-assign]  # this process ends here
-        try:
-            app.engine.drain(Effect.DISPATCH)
-        except Died:
-            pass
+        self.world.dying_dispatcher()
 
     @rule(is_down=st.booleans())
     def trainer_backend(self, is_down: bool) -> None:

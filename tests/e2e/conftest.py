@@ -120,7 +120,7 @@ class Cli:
     def _apart(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*UNDERSTUDY, *words],
-            env=environment(), cwd=self.where, capture_output=True, text=True, timeout=100, check=False,
+            env=environment(), cwd=self.where, capture_output=True, text=True, timeout=200, check=False,
         )  # fmt: skip
 
     def json(self, *arguments: object, exit_code: int = 0) -> dict:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ADMIN_VERBS = [["priority", "5"], ["retry-count", "3"], ["stop"], ["reset"], ["retrain"]]
 

@@ -82,7 +82,12 @@ def _postpone(app: App, job: Job, due_at: datetime) -> None:
 
 
 def _ask_due(
-    app: App, report: SweepReport, now: datetime, limit: int, effect: Effect, ask_of: Callable[[Job], Ask | None],
+    app: App,
+    report: SweepReport,
+    now: datetime,
+    limit: int,
+    effect: Effect,
+    ask_of: Callable[[Job], Ask | None],
 ) -> None:
     """Ask something of every job whose `effect` is due; each in its own transaction, each a compare-and-set."""
     with app.context.store.read() as tx:
@@ -207,9 +212,7 @@ def orphans(app: App, report: SweepReport, now: datetime, limit: int) -> None:
         _drop_orphans(app, report, uploads, objects)
 
 
-def _drop_orphans(
-    app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]
-) -> None:
+def _drop_orphans(app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]) -> None:
     storage = app.context.storage
     with app.context.store.read() as tx:
         known = tx.files.known_uploads([upload.upload_id for upload in uploads])

@@ -92,7 +92,9 @@ def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta 
     return policy.delay(failure, job.retries)
 
 
-Hold = Callable[[Move, datetime], Move]  # gives the move with a lease on what is due at once, if its asker carries it on
+Hold = Callable[
+    [Move, datetime], Move
+]  # gives the move with a lease on what is due at once, if its asker carries it on
 
 
 def free(move: Move, _now: datetime) -> Move:

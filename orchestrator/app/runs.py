@@ -97,9 +97,7 @@ class Runs:
         except (Unavailable, KeyError):
             return [(run, None) for run in runs]  # nobody can say: look again later, and believe nothing meanwhile
 
-    def _settle(
-        self, found: Sequence[Seen], jobs: Mapping[str, Job] | None = None, hold: Hold = free
-    ) -> list[Move]:
+    def _settle(self, found: Sequence[Seen], jobs: Mapping[str, Job] | None = None, hold: Hold = free) -> list[Move]:
         """Write what was found, and move the jobs of runs that have ended; what cannot be written, one by one."""
         if not found:
             return []
@@ -223,9 +221,7 @@ class Runs:
             if job is None or job.run_id != run.id:
                 continue
             if run.outcome is RunOutcome.SUCCEEDED:
-                ask = Ask(
-                    Command.SUCCEED, Actor.SYSTEM, given=Given(run_id=run.id), details=_details(run), message=""
-                )
+                ask = Ask(Command.SUCCEED, Actor.SYSTEM, given=Given(run_id=run.id), details=_details(run), message="")
             else:
                 ask = self._failed(job, run, run.failure or FailureClass.CODE, now)
             with suppress(Refused):  # the job has been moved on without this run

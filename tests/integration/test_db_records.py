@@ -196,7 +196,8 @@ def test_lists_are_of_one_project_or_of_all(many: Database) -> None:
 
 def an_asset(**fields: object) -> Asset:
     return replace(
-        Asset("a-1", "project-1", JOB_ID, "HUMAN_MODEL_2D", AssetState.UNACTIVED, "Ada", "", {"p": 1}, NOW, NOW), **fields
+        Asset("a-1", "project-1", JOB_ID, "HUMAN_MODEL_2D", AssetState.UNACTIVED, "Ada", "", {"p": 1}, NOW, NOW),
+        **fields,
     )  # type: ignore[arg-type]  # fields by name
 
 

@@ -21,8 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from orchestrator.adapters.db.database import Database
-from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, operation_log, runs
+from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, runs
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller
@@ -337,7 +336,9 @@ class Walk(RuleBasedStateMachine):
         for _ in range(4):
             world.tick()
             world.clock.advance(timedelta(hours=2))
-        left = self._rows(sa.select(files.c.state).where(files.c.state.in_(["open", "sealing", "aborting", "deleting"])))
+        left = self._rows(
+            sa.select(files.c.state).where(files.c.state.in_(["open", "sealing", "aborting", "deleting"]))
+        )
         assert left == []
         assert list(world.storage.list("staging/")) == []
         assert list(world.storage.list_uploads("")) == []
@@ -351,9 +352,7 @@ class Walk(RuleBasedStateMachine):
 
     # helpers
 
-    def _ask(
-        self, use_case: Callable[[Caller, str], object], caller: str, job: int, *, unchanged: bool = True
-    ) -> None:
+    def _ask(self, use_case: Callable[[Caller, str], object], caller: str, job: int, *, unchanged: bool = True) -> None:
         if self.job_ids:
             job_id = self.job_ids[job % len(self.job_ids)]
             self._refusable(lambda: use_case(getattr(self.world, caller), job_id), unchanged=unchanged)

@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy as sa
 
 TRUSTED_S: Final = 0.05  # a connection used so lately is taken to be alive: no server restarts faster
-_EMPTY_JSON: Final[dict[bytes | str, type[dict[str, Any]] | type[list[Any]]]] = {b"{}": dict, b"[]": list}
+_EMPTY_JSON: Final[dict[bytes | str, type[dict[str, Any] | list[Any]]]] = {b"{}": dict, b"[]": list}
 MIN_SQLITE = (3, 38)  # UPDATE ... FROM, RETURNING and the JSON operators that bulk statements are written with
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among, rows_json, source
-from orchestrator.adapters.db.tables import job_counts, jobs, operation_log
+from orchestrator.adapters.db.tables import jobs, operation_log
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
@@ -99,9 +99,7 @@ class SqlJobs:
 
     def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that are there and not deleted, by id."""
-        query = sa.select(*JOB_COLUMNS).where(
-            among(self._dialect, jobs.c.id, job_ids), jobs.c.deleted_at.is_(None)
-        )
+        query = sa.select(*JOB_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids), jobs.c.deleted_at.is_(None))
         return {row.id: job_from(row) for row in self._connection.execute(query).all()}
 
     # writing
@@ -200,7 +198,8 @@ class SqlJobs:
     def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
         """Lease up to `limit` due jobs, oldest first. Two claimers never get the same job and never wait for each other."""
         result = self._connection.execute(
-            _CLAIM_SQL[self._dialect], {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit}
+            _CLAIM_SQL[self._dialect],
+            {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit},
         )
         return [job_from(row) for row in result.all()]
 
@@ -218,7 +217,9 @@ class SqlJobs:
         if due_at is not None:
             values["due_at"] = due_at
         self._connection.execute(
-            sa.update(jobs).where(among(self._dialect, jobs.c.id, job_ids), jobs.c.lease_token == token).values(**values)
+            sa.update(jobs)
+            .where(among(self._dialect, jobs.c.id, job_ids), jobs.c.lease_token == token)
+            .values(**values)
         )
 
     def lost(self, now: datetime, limit: int) -> list[Job]:
@@ -284,8 +285,6 @@ class SqlJobs:
         self._connection.execute(sa.delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted_at.is_not(None)))
 
 
-
-
 @lru_cache(maxsize=256)
 def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa.TextClause:
     """The write of a batch of moves that change `moved`; of _RARE only the marks that some move has."""
@@ -343,9 +342,7 @@ def _claim(dialect: str) -> sa.TextClause:
           ORDER BY due_at LIMIT :limit {lock}
         )
         RETURNING {_FIELDS}
-    """).bindparams(
-        sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type)
-    )  # noqa: S608
+    """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
 
 
 _CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}

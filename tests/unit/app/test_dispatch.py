@@ -25,9 +25,9 @@ def waiting(number: int, project: str = "a", priority: int = 0, age_s: int = 0) 
     )  # fmt: skip
 
 
-queues = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(-2, 2), st.integers(0, 100)), max_size=25
-).map(lambda rows: [waiting(n, *row) for n, row in enumerate(rows)])
+queues = st.lists(st.tuples(st.sampled_from("abc"), st.integers(-2, 2), st.integers(0, 100)), max_size=25).map(
+    lambda rows: [waiting(n, *row) for n, row in enumerate(rows)]
+)
 holdings = st.dictionaries(st.sampled_from("abc"), st.integers(0, 5))
 shares = st.dictionaries(st.sampled_from("abc"), st.integers(1, 4))
 
@@ -52,7 +52,9 @@ def test_nobody_is_passed_by_somebody_of_less_priority(
 
 
 @given(queues, holdings, st.integers(0, 30))
-def test_within_a_project_and_a_priority_the_older_comes_first(jobs: list[Job], live: dict[str, int], free: int) -> None:
+def test_within_a_project_and_a_priority_the_older_comes_first(
+    jobs: list[Job], live: dict[str, int], free: int
+) -> None:
     chosen = {job.id for job in pick(jobs, live, {}, free)}
     for left in (job for job in jobs if job.id not in chosen):
         for taken in (job for job in jobs if job.id in chosen):

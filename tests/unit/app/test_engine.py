@@ -159,5 +159,3 @@ def test_storing_and_publishing_wait_for_a_store_that_does_not_answer(world: Wor
     world.clock.advance(16)
     world.app.engine.drain(Effect.STORE_MODEL)
     assert world.state(job) is JobState.JOB_SUCCESS
-
-

@@ -249,7 +249,10 @@ def test_nothing_is_learned_again_from_a_video_that_was_deleted(world: World) ->
     job = world.published("reviewed")
     world.app.jobs.delete_video(world.owner, job.id)
     before = world.snapshot()
-    for ask in (lambda: world.app.jobs.retrain(world.admin, job.id, "training"), lambda: world.app.jobs.reset(world.admin, job.id)):
+    for ask in (
+        lambda: world.app.jobs.retrain(world.admin, job.id, "training"),
+        lambda: world.app.jobs.reset(world.admin, job.id),
+    ):
         with pytest.raises(GuardRefused, match="training video is missing"):
             ask()
     assert world.snapshot() == before
@@ -310,5 +313,3 @@ def test_talk_and_papers_are_no_input_of_training(world: World) -> None:
     world.tick()
     [spec] = world.trainer.submitted.values()
     assert [given.name for given in spec.inputs] == ["training_video.mp4"]
-
-

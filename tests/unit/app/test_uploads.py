@@ -39,7 +39,11 @@ def test_a_confirmed_upload_is_sealed_where_no_url_reaches(world: World) -> None
     assert world.storage.head(upload.file.staging_key) is None
     assert world.storage.read_range(str(sealed.final_key), 0, 99) == VIDEO
     assert world.app.uploads.confirm(world.owner, sealed.id) == sealed, "asked again it answers the same"
-    assert [entry.command for entry in world.detail(job).log] == [Command.CREATE, Command.OPEN_UPLOAD, Command.CONFIRM_VIDEO]
+    assert [entry.command for entry in world.detail(job).log] == [
+        Command.CREATE,
+        Command.OPEN_UPLOAD,
+        Command.CONFIRM_VIDEO,
+    ]
 
 
 def test_progress_and_fresh_urls_are_of_the_parts_that_are_missing(world: World) -> None:
@@ -257,9 +261,6 @@ def test_uploads_begun_by_a_process_that_died_are_aborted_when_old(world: World)
 
 
 def _moved_to(job: Job, state: JobState) -> Move:
-
-
-
 
     change = Change(Command.SUBMIT, Actor.USER, "x", job.state, state, (None,), job.version + 1, NOW)
     return Move(job, job._replace(state=state, version=job.version + 1), (change,))

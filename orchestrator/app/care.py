@@ -81,7 +81,7 @@ def _postpone(app: App, job: Job, due_at: datetime) -> None:
         tx.jobs.postpone(job, due_at)
 
 
-def _ask_due(
+def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its own
     app: App,
     report: SweepReport,
     now: datetime,
@@ -139,7 +139,7 @@ def lost_leases(app: App, report: SweepReport, now: datetime, limit: int) -> Non
         app.context.waker.wake(effect.value)
 
 
-def _each_file(
+def _each_file(  # noqa: PLR0917  what every sweep is given, and three things of its own
     app: App, report: SweepReport, now: datetime, limit: int, states: Sequence[FileState],
     act: Callable[[File], str], wanted: Callable[[File], bool] = lambda _: True,
 ) -> None:  # fmt: skip

@@ -107,7 +107,7 @@ def pick(waiting: Sequence[Job], live: Mapping[str, int], shares: Mapping[str, i
             heapq.heappush(heap, (-job.priority, held.get(project, 0) / max(1, shares.get(project, 1)), due, project))
 
     for project, queue in queues.items():
-        queue.sort(key=lambda job: (-job.priority, job.due_at or datetime.max, job.id))
+        queue.sort(key=lambda job: (-job.priority, job.due_at.timestamp() if job.due_at else 0.0, job.id))
         offer(project)
     chosen: list[Job] = []
     while heap and len(chosen) < free:

@@ -83,7 +83,7 @@ class Engine:
         return written
 
     def _dispatched(self) -> tuple[bool, list[Move]]:
-        """One batch of every pool, jobs whose runs ended at once carried on; whether there may be more, and all moves."""
+        """One batch of every pool, jobs whose runs ended at once carried on; may there be more, and all moves."""
         token = new_token()
         moves, more = self._dispatcher.dispatch(lambda move, now: self._held(token, move, now))
         return more, [*moves, *self._carried_on(token, _leased(moves))]
@@ -210,7 +210,7 @@ class Engine:
                     with self._context.store.begin() as tx:
                         tx.jobs.renew(token, self._context.clock() + lease)
                 except DatabaseUnavailable:
-                    continue  # the lease may run out; then another worker does the step again, and this one's write loses
+                    continue  # the lease may run out; then another worker does the step, and this one's write loses
 
         keeper = threading.Thread(target=renew, name="lease-keeper", daemon=True)
         keeper.start()

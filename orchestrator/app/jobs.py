@@ -1,4 +1,4 @@
-"""What people and public APIs ask of jobs. One method, one transaction; the table decides, the caller's role is checked here."""
+"""What people and public APIs ask of jobs. One method, one transaction; the table decides, here the role is checked."""
 
 from __future__ import annotations
 

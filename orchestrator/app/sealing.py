@@ -1,8 +1,8 @@
 """Turning an open upload into one finished file that no URL can reach, whatever is interrupted in between.
 
 The steps, each of which may be repeated: list the parts and hold them against what was agreed, complete, HEAD the
-staged object, copy it to its final key, pin what HEAD says there, delete the staged one. A file in `sealing` that nobody
-works on any more is taken up again by the sweep, which looks at what is there before it does anything.
+staged object, copy it to its final key, pin what HEAD says there, delete the staged one. A file in `sealing` that
+nobody works on any more is taken up again by the sweep, which looks at what is there before it does anything.
 """
 
 from __future__ import annotations

@@ -171,7 +171,9 @@ def many(database: Database) -> Database:
     [{}, {"states": (JobState.TRAINING,)}, {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
      {"created_since": NOW + 10 * SECOND, "created_until": NOW + 20 * SECOND}],
 )  # fmt: skip
-def test_pages_by_key_and_by_offset_are_the_same(many: Database, asked: dict[str, object], oldest_first: bool) -> None:
+def test_pages_by_key_and_by_offset_are_the_same(
+    many: Database, asked: dict[str, object], *, oldest_first: bool
+) -> None:
     query = JobQuery("project-2", limit=4, oldest_first=oldest_first, **asked)  # type: ignore[arg-type]  # fields by name
     with many.read() as tx:
         whole = [each.job.id for each in tx.reads.page(replace(query, limit=100))]

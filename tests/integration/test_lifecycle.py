@@ -193,7 +193,7 @@ class Walk(RuleBasedStateMachine):
         self.world.app.engine.drain(effect)
 
     @rule(name=st.sampled_from([sweep.name for sweep in SWEEPS]), dry_run=st.booleans())
-    def sweep(self, name: str, dry_run: bool) -> None:
+    def sweep(self, name: str, *, dry_run: bool) -> None:
         before = self.world.snapshot() if dry_run else None
         self.world.sweep(name, dry_run=dry_run)
         assert before is None or before == self.world.snapshot()
@@ -213,7 +213,7 @@ class Walk(RuleBasedStateMachine):
         self.world.dying_dispatcher()
 
     @rule(is_down=st.booleans())
-    def trainer_backend(self, is_down: bool) -> None:
+    def trainer_backend(self, *, is_down: bool) -> None:
         self.world.trainer.is_down = is_down
 
     @rule(

@@ -30,7 +30,9 @@ def make_engine(url: str, *, pool_size: int = 5) -> sa.Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(
             parsed, pool_size=pool_size, max_overflow=pool_size, pool_timeout=10, json_deserializer=_json,
-            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC -c jit=off", "application_name": "understudy"},
+            connect_args={
+                "connect_timeout": 5, "options": "-c timezone=UTC -c jit=off", "application_name": "understudy",
+            },
         )  # fmt: skip
         sa.event.listen(engine, "checkin", _remember_use)
         sa.event.listen(engine, "checkout", _test_if_idle)

@@ -1,6 +1,6 @@
 """Jobs in the database: compare-and-set moves with their log lines, claims, and the counts that lists need.
 
-Nothing here assigns a state: every write says which version it has seen, and a write that comes too late changes nothing.
+Nothing here assigns a state: every write says which version it has seen, and one that comes too late changes nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _switches(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words to their enum members by a dict: calling the enum class costs three times as much, for every column of every row.
+# Words to their enum members by a dict: calling the enum class costs three times as much, for every column of each row.
 _STATES: Final = {state.value: state for state in JobState}
 _EFFECTS: Final = {effect.value: effect for effect in Effect}
 _FAILURES: Final = {failure.value: failure for failure in FailureClass}
@@ -196,7 +196,7 @@ class SqlJobs:
     # claiming
 
     def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
-        """Lease up to `limit` due jobs, oldest first. Two claimers never get the same job and never wait for each other."""
+        """Lease up to `limit` due jobs, oldest first. Two claimers never get one job and never wait for each other."""
         result = self._connection.execute(
             _CLAIM_SQL[self._dialect],
             {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit},
@@ -338,7 +338,8 @@ def _claim(dialect: str) -> sa.TextClause:
         UPDATE jobs SET lease_token = :token, lease_until = :until
         WHERE id IN (
           SELECT id FROM jobs
-          WHERE effect = :effect AND due_at <= :now AND lease_token IS NULL AND deleted_at IS NULL AND due_at IS NOT NULL
+          WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL
+            AND lease_token IS NULL AND deleted_at IS NULL
           ORDER BY due_at LIMIT :limit {lock}
         )
         RETURNING {_FIELDS}

@@ -1,4 +1,4 @@
-"""What people look at: one job with everything about it, pages of jobs, counts. Reads change nothing and lock nothing."""
+"""What people look at: one job with everything about it, pages of jobs, counts. Reads lock nothing."""
 
 from __future__ import annotations
 

@@ -86,20 +86,15 @@ class SqlRuns:
         """Runs to look at now; nobody else looks before `until`. All writes after it are compare-and-set anyway."""
         lock = "FOR UPDATE SKIP LOCKED" if self._dialect == "postgresql" else ""
         names = ", ".join(f"runs.{name}" for name in _FIELDS)
-        statement = (
-            sa.text(f"""
+        at = runs.c.due_at.type
+        sql = f"""
             UPDATE runs SET due_at = :until WHERE id IN (
               SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}
             ) RETURNING {names}
-        """)
-            .bindparams(
-                sa.bindparam("now", type_=runs.c.due_at.type), sa.bindparam("until", type_=runs.c.due_at.type)
-            )
-            .columns(*RUN_COLUMNS)
-        )
-        return [
-            run_from(row) for row in self._connection.execute(statement, {"now": now, "until": until, "limit": limit})
-        ]
+        """  # noqa: S608  only our own column names
+        statement = sa.text(sql).bindparams(sa.bindparam("now", type_=at), sa.bindparam("until", type_=at))
+        found = self._connection.execute(statement.columns(*RUN_COLUMNS), {"now": now, "until": until, "limit": limit})
+        return [run_from(row) for row in found]
 
     def due(self, now: datetime, limit: int) -> list[Run]:
         """What a claim would take, without taking it: for dry runs."""

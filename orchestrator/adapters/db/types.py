@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
-    """An aware UTC instant: `timestamptz` on PostgreSQL, fixed-width ISO 8601 text on SQLite, where text order is time order."""
+    """An aware UTC instant: `timestamptz` on PostgreSQL, on SQLite ISO 8601 text whose order is the order of time."""
 
     impl = sa.String(27)
     cache_ok = True

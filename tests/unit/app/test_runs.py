@@ -1,4 +1,4 @@
-"""Runs: written before they are submitted, looked at until they end, tried again by policy; late words change nothing."""
+"""Runs: written before they are submitted, looked at until they end, tried again by policy; late words are void."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_stopped_run_keeps_its_slot_until_it_has_ended(sqlite_url: str) -> Non
     with a_world(sqlite_url, slots=1) as world:
         job, run = world.training()
         other = world.waiting()
-        world.trainer.cancel = lambda handle, grace_s: None  # type: ignore[method-assign]  # it takes its time
+        world.trainer.cancel = lambda *_: None  # type: ignore[method-assign]  # it takes its time
         world.app.jobs.stop(world.admin, job.id)
         world.observe()
         world.app.engine.drain(Effect.DISPATCH)
@@ -128,7 +128,7 @@ def test_a_stopped_run_keeps_its_slot_until_it_has_ended(sqlite_url: str) -> Non
 
 def test_a_job_that_is_redone_waits_for_its_stopped_run_to_end(world: World) -> None:
     job, run = world.training()
-    world.trainer.cancel = lambda handle, grace_s: None  # type: ignore[method-assign]  # it takes its time
+    world.trainer.cancel = lambda *_: None  # type: ignore[method-assign]  # it takes its time
     world.app.jobs.stop(world.admin, job.id)
     world.app.jobs.retrain(world.admin, job.id, "training")
     world.tick()
@@ -142,7 +142,7 @@ def test_a_job_that_is_redone_waits_for_its_stopped_run_to_end(world: World) -> 
 def test_a_zombie_that_succeeds_late_publishes_nothing(world: World) -> None:
     job, run = world.training()
     world.app.jobs.stop(world.admin, job.id)
-    world.trainer.cancel = lambda handle, grace_s: None  # type: ignore[method-assign]  # it does not hear
+    world.trainer.cancel = lambda *_: None  # type: ignore[method-assign]  # it does not hear
     world.succeed(run)
     world.observe()
     assert world.run_of(job).outcome is RunOutcome.CANCELLED
@@ -219,7 +219,7 @@ def test_a_stage_gets_the_material_and_what_earlier_stages_made(world: World) ->
         world.tick()
 
 
-def test_of_artefacts_with_one_name_the_later_stages_own_goes_on(world: World) -> None:
+def test_of_artefacts_with_one_name_the_later_stages_own_goes_on() -> None:
     from orchestrator.app.specs import artefacts_of
     from tests.builders import a_run
 
@@ -278,7 +278,8 @@ def test_a_published_model_has_its_files_under_keys_of_their_own(world: World) -
     job = world.published("full")
     asset, held = world.app.assets.get(world.owner, str(world.job(job).asset_id))
     assert {file.name for file in held} == {
-        f"{stage}.npz" for stage in ("beauty", "training_preprocess", "training", "inference_preprocess", "compile", "test_video")
+        f"{stage}.npz"
+        for stage in ("beauty", "training_preprocess", "training", "inference_preprocess", "compile", "test_video")
     }  # fmt: skip
     assert all(file.key.startswith(f"models/{job.id}/") and world.storage.head(file.key) for file in held)
     assert asset.project_id == "project-1"

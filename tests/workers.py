@@ -152,6 +152,18 @@ class CeleryProcess(Server):
         """How it ended by itself; None: it runs, or was stopped by us."""
         return self._process.exit_code() if self._process is not None else None
 
+    def close(self) -> None:
+        """Kill it and forget its log: how long a good end takes is the business of tests about that."""
+        self.kill()
+        super().close()
+
+    def end(self) -> int:
+        """Stop it in order; gives its exit code."""
+        process = self._process
+        assert process is not None, "it does not run"
+        self.stop()
+        return process.popen.returncode
+
     @property
     def log(self) -> str:
         path = self.dir / "log"

@@ -15,8 +15,8 @@ from tests.faults.fire import Fire, await_quiet, check_whole, told
 from tests.servers import Postgres, RedisServer, ServerMissing, StoreServer
 from tests.workers import Installation, worker
 
-JOBS = int(os.environ.get("UNDERSTUDY_FAULT_JOBS", "24"))
-FIRE_S = float(os.environ.get("UNDERSTUDY_FAULT_SECONDS", "14"))
+JOBS = int(os.environ.get("UNDERSTUDY_FAULT_JOBS", "20"))
+FIRE_S = float(os.environ.get("UNDERSTUDY_FAULT_SECONDS", "12"))
 LEASE_S = 2
 # As patient as a test may be. Takeovers are counted per place; under this fire far more happen than in a year.
 IMPATIENT = {

@@ -105,7 +105,7 @@ class Runs:
             return self._write(found, jobs, hold)
         except DatabaseUnavailable:
             raise
-        except Exception as exc:  # noqa: BLE001  one run that its backend cannot take must not hold up the others
+        except Exception as exc:  # noqa: BLE001  what cannot be written must not hold up the others
             if len(found) > 1:
                 return [move for each in found for move in self._settle([each], None, hold)]
             run = found[0][0]  # stays as it is in the ledger, and is looked at again

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.adapters.celery_options import task_name
+from orchestrator.adapters.celery_options import DRAINED, task_name
 from orchestrator.domain.commands import Effect
 from tasks.app import app
 from tasks.process import process
-from tasks.schedule import DRAINED
 
 
 def _draining(effect: Effect) -> Callable[[], None]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from orchestrator.app.context import new_token
 from orchestrator.app.engine import BUDGET
 from orchestrator.bootstrap import build_app
 from orchestrator.domain.commands import Effect
@@ -115,8 +116,10 @@ class Process:
         for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
             _tell(report)
         # the sign of life is work done, not a process that is there
+        now, token = self.app.context.clock(), new_token()
         with self.app.context.store.begin() as tx:
-            tx.leases.lock(self._alive, self.app.context.clock())
+            if tx.leases.take(self._alive, token, now, now):
+                tx.leases.end(self._alive, token, now)
 
 
 class Drains:

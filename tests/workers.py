@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -17,7 +18,7 @@ from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.states import JobState
 from orchestrator.embedded.process import Child
 from orchestrator.settings import load
-from tests.servers import Server
+from tests.servers import Server, StoreServer
 
 ROOT = Path(__file__).resolve().parents[1]
 ME = Caller("project-1", Role.ADMIN, "tester")
@@ -34,20 +35,24 @@ pool = "instant"
 command = ["none"]
 pool = "instant"
 """
-# The stage says which run it is before it does anything, so that a run started twice is seen.
+# The stage says which run it is before it does anything, so that a run started twice is seen. One job in four leaves a
+# file: uploads are dear, and what is tested here is not the store.
 LOCAL_PROFILE = """
 name = "tiny"
 title = "No material, and a stage that takes a moment"
 materials = {{}}
 [stages.training]
-command = ["/bin/sh", "-c", {script!r}]
+command = ["/bin/sh", "-c", {script}]
 timeout = "60s"
 [retry]
 limits = {{ code = 20, infrastructure = 50, lost = 50, timeout = 20 }}
 first_delay = "500ms"
 longest_delay = "1s"
 """
-STAGE_SCRIPT = 'basename "$UNDERSTUDY_RUN_DIR" >> {started}; sleep {seconds}; echo model > outputs/model.npz'
+STAGE_SCRIPT = """
+run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
+case "$run" in {with_output}) echo model > outputs/model.npz;; esac
+"""
 
 
 class Installation:
@@ -55,28 +60,31 @@ class Installation:
 
     Args:
         settings: dotted names and values, over those that suit tests.
+        store: for what runs make; without one they make nothing.
         stage_s: how long the stage of the profile "tiny" takes.
     """
 
     def __init__(
         self, directory: Path, database_url: str, broker_url: str = "", settings: Mapping[str, object] | None = None,
-        *, stage_s: float = 0.1,
+        *, store: StoreServer | None = None, stage_s: float = 0.1,
     ) -> None:  # fmt: skip
         self.directory = directory
         self.started = directory / "started"
         self.started.touch()
         profiles = directory / "profiles"
         profiles.mkdir()
-        script = STAGE_SCRIPT.format(started=self.started, seconds=stage_s)
+        script = STAGE_SCRIPT.format(
+            started=self.started, seconds=stage_s, with_output="*[048c]-training-*" if store else "none"
+        )
         (profiles / "quick.toml").write_text(INSTANT_PROFILE, encoding="utf-8")
-        (profiles / "tiny.toml").write_text(LOCAL_PROFILE.format(script=script), encoding="utf-8")
+        (profiles / "tiny.toml").write_text(LOCAL_PROFILE.format(script=json.dumps(script)), encoding="utf-8")
         values = {
             "database.url": database_url,
             "broker.url": broker_url,
-            "storage.bucket": "none",
-            "storage.endpoint": "http://127.0.0.1:9",
-            "storage.access_key": "none",
-            "storage.secret_key": "none",
+            "storage.bucket": store.bucket if store else "none",
+            "storage.endpoint": store.url if store else "http://127.0.0.1:9",  # nobody is there
+            "storage.access_key": store.access_key if store else "none",
+            "storage.secret_key": store.secret_key if store else "none",
             "secrets.encryption_key": Fernet.generate_key().decode(),
             "pools.instant.backend": "instant",
             "pools.instant.slots": 1000,
@@ -138,6 +146,23 @@ class CeleryProcess(Server):
     @property
     def url(self) -> str:
         return ""
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended by itself; None: it runs, or was stopped by us."""
+        return self._process.exit_code() if self._process is not None else None
+
+    def close(self) -> None:
+        """Kill it and forget its log: how long a good end takes is the business of tests about that."""
+        self.kill()
+        super().close()
+
+    def end(self) -> int:
+        """Stop it in order; gives its exit code."""
+        process = self._process
+        assert process is not None, "it does not run"
+        self.stop()
+        return process.popen.returncode
 
     @property
     def log(self) -> str:

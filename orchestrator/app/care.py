@@ -81,8 +81,13 @@ def _postpone(app: App, job: Job, due_at: datetime) -> None:
         tx.jobs.postpone(job, due_at)
 
 
-def _ask_due(
-    app: App, report: SweepReport, now: datetime, limit: int, effect: Effect, ask_of: Callable[[Job], Ask | None],
+def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its own
+    app: App,
+    report: SweepReport,
+    now: datetime,
+    limit: int,
+    effect: Effect,
+    ask_of: Callable[[Job], Ask | None],
 ) -> None:
     """Ask something of every job whose `effect` is due; each in its own transaction, each a compare-and-set."""
     with app.context.store.read() as tx:
@@ -134,7 +139,7 @@ def lost_leases(app: App, report: SweepReport, now: datetime, limit: int) -> Non
         app.context.waker.wake(effect.value)
 
 
-def _each_file(
+def _each_file(  # noqa: PLR0917  what every sweep is given, and three things of its own
     app: App, report: SweepReport, now: datetime, limit: int, states: Sequence[FileState],
     act: Callable[[File], str], wanted: Callable[[File], bool] = lambda _: True,
 ) -> None:  # fmt: skip
@@ -207,9 +212,7 @@ def orphans(app: App, report: SweepReport, now: datetime, limit: int) -> None:
         _drop_orphans(app, report, uploads, objects)
 
 
-def _drop_orphans(
-    app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]
-) -> None:
+def _drop_orphans(app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]) -> None:
     storage = app.context.storage
     with app.context.store.read() as tx:
         known = tx.files.known_uploads([upload.upload_id for upload in uploads])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from orchestrator.app.context import Context, Pool, new_id, new_token
-from orchestrator.app.moves import Ask, plan
+from orchestrator.app.moves import Ask, Hold, free, plan
 from orchestrator.app.runs import Runs
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
@@ -27,40 +27,49 @@ class Dispatcher:
         self._context = context
         self._runs = runs
 
-    def dispatch(self) -> list[Move]:
-        """Fill the free slots of every pool that somebody waits for; gives the moves, also of runs that ended at once."""
+    def dispatch(self, hold: Hold = free) -> tuple[list[Move], bool]:
+        """Fill free slots of every pool that somebody waits for, a batch each.
+
+        Args:
+            hold: may keep the lease of a job whose run ended at once, to carry it on.
+
+        Returns:
+            The moves, also of runs that ended at once, and whether there is more to dispatch at once.
+        """
         moves: list[Move] = []
+        again = False
         with self._context.store.read() as tx:
             pools = tx.jobs.waiting_pools()
         for name in pools:
             pool = self._context.pools.get(name)
-            while pool is not None:
-                started, runs = self._start(name, pool)
-                if not started:
-                    break
-                ended = self._runs.submit(runs)
-                moves += started
-                moves += ended
-                if not ended:
-                    break  # real trainings take their time; only instant ones free slots again at once
-        return moves
+            if pool is None:
+                continue
+            started, runs, is_full = self._start(name, pool)
+            if runs:
+                ended = self._runs.submit(runs, {move.after.id: move.after for move in started}, hold)
+                moves += [*started, *ended]
+                # real trainings take their time; only instant ones free slots again at once
+                again |= bool(ended) and is_full
+        return moves, again
 
-    def _start(self, name: str, pool: Pool) -> tuple[list[Move], list[Run]]:
+    def _start(self, name: str, pool: Pool) -> tuple[list[Move], list[Run], bool]:
+        """One batch: its moves, its runs, and whether it took all that was free."""
         context = self._context
         now = context.clock()
         with context.store.begin() as tx:
-            tx.leases.lock(f"pool:{name}", now)
+            tx.leases.lock(f"pool:{name}")
             live = tx.runs.live(name)
-            free = min(pool.slots - sum(live.values()), context.batch)
-            if free <= 0:
-                return [], []
-            waiting = tx.jobs.waiting(name, now, free)
-            shares = tx.keys.shares(sorted({job.project_id for job in waiting})) if waiting else {}
-            planned = [self._planned(job, name, now) for job in pick(waiting, live, shares, free)]
+            slots = min(pool.slots - sum(live.values()), context.batch)
+            if slots <= 0:
+                return [], [], False
+            waiting = tx.jobs.waiting(name, now, slots)
+            projects = sorted({job.project_id for job in waiting})
+            shares = tx.keys.shares(projects) if len(projects) > 1 else {}
+            planned = [self._planned(job, name, now) for job in pick(waiting, live, shares, slots)]
             won = tx.jobs.move_many([move for move, _ in planned])
             runs = [run for move, run in planned if move.before.id in won]
             tx.runs.add_many(runs, now + context.timing.start_grace)
-        return [move for move, _ in planned if move.before.id in won], runs
+        return [move for move, _ in planned if move.before.id in won], runs, len(planned) == slots
 
     def _planned(self, job: Job, pool: str, now: datetime) -> tuple[Move, Run]:
         stage = STAGE_OF_WAITING[job.state]
@@ -98,7 +107,7 @@ def pick(waiting: Sequence[Job], live: Mapping[str, int], shares: Mapping[str, i
             heapq.heappush(heap, (-job.priority, held.get(project, 0) / max(1, shares.get(project, 1)), due, project))
 
     for project, queue in queues.items():
-        queue.sort(key=lambda job: (-job.priority, job.due_at or datetime.max, job.id))
+        queue.sort(key=lambda job: (-job.priority, job.due_at.timestamp() if job.due_at else 0.0, job.id))
         offer(project)
     chosen: list[Job] = []
     while heap and len(chosen) < free:

@@ -68,7 +68,7 @@ class Engine:
         pending, written = [effect], 0
         while pending:
             effect = pending.pop()
-            claimed, moves = self._dispatched() if effect is Effect.DISPATCH else self._claimed(effect)
+            more, moves = self._dispatched() if effect is Effect.DISPATCH else self._claimed(effect)
             written += sum(len(move.changes) for move in moves)
             moves = [move for move in moves if move.after.lease_token is None]  # the others were carried on
             now = clock()
@@ -77,30 +77,41 @@ class Engine:
                 for left in {effect, *pending}:
                     self._context.waker.wake(left.value)
                 break
-            following = {e for e in effects_now(moves, now) if e in self.effects}
-            if claimed and effect is not Effect.DISPATCH:
-                following.add(effect)  # there may be more than one batch of it
+            # what follows comes first: a job goes on before the next batch begins
+            following = [*([effect] if more else []), *(e for e in effects_now(moves, now) if e in self.effects)]
             pending += [e for e in following if e not in pending]
         return written
 
-    def _dispatched(self) -> tuple[int, list[Move]]:
-        moves = self._dispatcher.dispatch()
-        return len(moves), moves
+    def _dispatched(self) -> tuple[bool, list[Move]]:
+        """One batch of every pool, jobs whose runs ended at once carried on; may there be more, and all moves."""
+        token = new_token()
+        moves, more = self._dispatcher.dispatch(lambda move, now: self._held(token, move, now))
+        return more, [*moves, *self._carried_on(token, _leased(moves))]
 
-    def _claimed(self, effect: Effect) -> tuple[int, list[Move]]:
-        """One batch of `effect`, carried on through the steps that follow at once; how many jobs, and all moves."""
+    def _claimed(self, effect: Effect) -> tuple[bool, list[Move]]:
+        """One batch of `effect`, carried on through what follows at once; whether there may be more, and all moves."""
         context = self._context
-        now, token = context.clock(), new_token()
+        now, token, limit = context.clock(), new_token(), self._sizes[effect]
         with context.store.begin() as tx:
-            jobs = tx.jobs.claim(
-                effect, now=now, until=now + context.timing.lease, token=token, limit=self._sizes[effect]
-            )
-        claimed, written = len(jobs), list[Move]()
+            jobs = tx.jobs.claim(effect, now=now, until=now + context.timing.lease, token=token, limit=limit)
+        return len(jobs) == limit, self._carried_on(token, jobs)
+
+    def _carried_on(self, token: str, jobs: Sequence[Job]) -> list[Move]:
+        """Do what is due of leased jobs, and what follows from it at once; gives all moves."""
+        written: list[Move] = []
         while jobs:
             moves = self._settle(token, self._outcomes(token, jobs))
             written += moves
-            jobs = [move.after for move in moves if move.after.lease_token is not None]
-        return claimed, written
+            jobs = _leased(moves)
+        return written
+
+    def _held(self, token: str, move: Move, now: datetime) -> Move:
+        """The move, with our lease on what it makes due if that is a step that we can take at once."""
+        after = move.after
+        if after.effect in self._steps and after.due_at is not None and after.due_at <= now and not self.stopping():
+            after = after._replace(lease_token=token, lease_until=now + self._context.timing.lease)
+            return move._replace(after=after)
+        return move
 
     def _outcomes(self, token: str, jobs: Sequence[Job]) -> list[Outcome]:
         found: list[Outcome] = []
@@ -185,11 +196,7 @@ class Engine:
         except Refused as exc:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
-        after = move.after
-        if after.effect in self._steps and after.due_at is not None and after.due_at <= now and not self.stopping():
-            after = after._replace(lease_token=token, lease_until=now + self._context.timing.lease)
-            return move._replace(after=after)
-        return move
+        return self._held(token, move, now)
 
     @contextmanager
     def _kept(self, token: str) -> Iterator[None]:
@@ -203,7 +210,7 @@ class Engine:
                     with self._context.store.begin() as tx:
                         tx.jobs.renew(token, self._context.clock() + lease)
                 except DatabaseUnavailable:
-                    continue  # the lease may run out; then another worker does the step again, and this one's write loses
+                    continue  # the lease may run out; then another worker does the step, and this one's write loses
 
         keeper = threading.Thread(target=renew, name="lease-keeper", daemon=True)
         keeper.start()
@@ -212,3 +219,7 @@ class Engine:
         finally:
             done.set()
             keeper.join()
+
+
+def _leased(moves: Sequence[Move]) -> list[Job]:
+    return [move.after for move in moves if move.after.lease_token is not None]

@@ -1,4 +1,4 @@
-"""What people and public APIs ask of jobs. One method, one transaction; the table decides, the caller's role is checked here."""
+"""What people and public APIs ask of jobs. One method, one transaction; the table decides, here the role is checked."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ class Jobs:
             repairs_left=kind.repairs if repairs is None else repairs,
             suspended_from=None, run_id=None, asset_id=None, pool=None,
         )  # fmt: skip
-        change = Change(
-            Command.CREATE, Actor.USER, caller.name, None, _CREATED.leads_to, _CREATED.logs, 0, at
-        )
+        change = Change(Command.CREATE, Actor.USER, caller.name, None, _CREATED.leads_to, _CREATED.logs, 0, at)
         written = JobSheet(name=name, owner=caller.name, app_user_id=caller.app_user_id, **dict(sheet or {}))  # type: ignore[arg-type]  # checked by the dialect's model
         with self._context.store.begin() as tx:
             tx.jobs.add(job, written, change)
@@ -169,7 +167,9 @@ class Jobs:
             with self._context.store.read() as tx:
                 kind = self._context.profile_of(tx.jobs.get(job_id, _scope(caller)))
             if not 1 <= len(str(name)) <= kind.name_limit:
-                raise Invalid(f"the name has {len(str(name))} characters; 1 to {kind.name_limit} are allowed", field="name")
+                raise Invalid(
+                    f"the name has {len(str(name))} characters; 1 to {kind.name_limit} are allowed", field="name"
+                )
         return self.ask(caller, job_id, command, details={"fields": sorted(sheet)}, sheet=sheet)
 
     def delete(self, caller: Caller, job_id: str) -> None:

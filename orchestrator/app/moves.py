@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -56,12 +56,12 @@ def plan(profile: Profile, job: Job, ask: Ask, at: datetime, *, fence: str | Non
             description=ask.description, error_code=ask.error_code, details=ask.details,
         )
     ]  # fmt: skip
-    moved = _applied(profile, job, row, at, ask.given, ask.due)
+    moved = _applied(profile, job, row, at, ask.given, due=ask.due)
     if ask.assign:
         moved = moved._replace(**ask.assign)  # type: ignore[arg-type]  # columns by name, from our own use cases
     while row.target is not None and (row := machine.follow(moved)) is not None:  # type: ignore[assignment]  # ends the loop
         changes.append(machine.change(moved, row, at, MACHINE))
-        moved = _applied(profile, moved, row, at, NOTHING, None)
+        moved = _applied(profile, moved, row, at)
     return Move(job, moved, tuple(changes), fence, ask.message)
 
 
@@ -70,8 +70,9 @@ def _applied(
     job: Job,
     row: Transition,
     at: datetime,
-    given: Given,
-    due: tuple[Effect | None, datetime | None] | None,
+    given: Given = NOTHING,
+    *,
+    due: tuple[Effect | None, datetime | None] | None = None,
 ) -> Job:
     moved = machine.apply(job, row, at, given, due=due, deadline=profile.deadlines.get(row.leads_to))
     if moved.effect is Effect.DISPATCH:
@@ -90,6 +91,16 @@ def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta 
     if job.retry_limit is not None and failure is not FailureClass.CANCELLED:
         policy = replace(policy, limits={**policy.limits, failure: job.retry_limit})
     return policy.delay(failure, job.retries)
+
+
+Hold = Callable[
+    [Move, datetime], Move
+]  # gives the move with a lease on what is due at once, if its asker carries it on
+
+
+def free(move: Move, _now: datetime) -> Move:
+    """Leave what is due to whoever claims it."""
+    return move
 
 
 def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:

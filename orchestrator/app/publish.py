@@ -130,5 +130,5 @@ class Publishing:
         return {job.id: artefacts_of(succeeded[job.id].values()) for job in jobs}
 
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
-        """Where an artefact is kept: below its own content, so that a retraining never writes over a published model."""
+        """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""
         return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"

@@ -6,14 +6,14 @@ Only the run that a job stands on may move it: a zombie that finishes late publi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.app.moves import Ask, plan, retry_delay, wake
+from orchestrator.app.moves import Ask, Hold, free, plan, retry_delay, wake
 from orchestrator.app.specs import Specs
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
@@ -42,10 +42,15 @@ class Runs:
         self._specs = Specs(context)
         self.report: Callable[[str, dict[str, object]], None] = lambda _event, _fields: None
 
-    def submit(self, runs: Sequence[Run]) -> list[Move]:
-        """Hand starting runs to their backends; gives the moves of those that ended at once."""
-        specs = self._specs.of(runs)
-        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs])
+    def submit(self, runs: Sequence[Run], jobs: Mapping[str, Job] | None = None, hold: Hold = free) -> list[Move]:
+        """Hand starting runs to their backends; gives the moves of those that ended at once.
+
+        Args:
+            jobs: as they were written together with the runs, if the caller knows.
+            hold: may keep the lease of a job whose run has ended.
+        """
+        specs = self._specs.of(runs, jobs)
+        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, hold)
 
     def _submitted(self, run: Run, spec: RunSpec | str | None) -> Seen:
         if spec is None:
@@ -57,7 +62,8 @@ class Runs:
             return replace(run, message=f"there is no pool {run.pool} now"), None
         try:
             handle = pool.backend.find(run.key) or pool.backend.submit(spec, run.key)
-            return replace(run, handle=handle), pool.backend.observe([handle])[0]
+            status = pool.backend.observe([handle])[0]
+            return (run if status.handle == handle else replace(run, handle=handle)), status
         except Unavailable as exc:
             return replace(run, message=exc.message), None
         except Exception as exc:  # noqa: BLE001  one run that its backend cannot take must not hold up the others
@@ -91,33 +97,47 @@ class Runs:
         except (Unavailable, KeyError):
             return [(run, None) for run in runs]  # nobody can say: look again later, and believe nothing meanwhile
 
-    def _settle(self, found: Sequence[Seen]) -> list[Move]:
+    def _settle(self, found: Sequence[Seen], jobs: Mapping[str, Job] | None = None, hold: Hold = free) -> list[Move]:
         """Write what was found, and move the jobs of runs that have ended; what cannot be written, one by one."""
         if not found:
             return []
         try:
-            return self._write(found)
+            return self._write(found, jobs, hold)
         except DatabaseUnavailable:
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  what cannot be written must not hold up the others
             if len(found) > 1:
-                return [move for each in found for move in self._settle([each])]
+                return [move for each in found for move in self._settle([each], None, hold)]
             run = found[0][0]  # stays as it is in the ledger, and is looked at again
             self.report("run_not_settled", {"run_id": run.id, "job_id": run.job_id, "error": repr(exc)})
             return []
 
-    def _write(self, found: Sequence[Seen]) -> list[Move]:
+    def _write(self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, hold: Hold) -> list[Move]:
         context = self._context
         now = context.clock()
         with context.store.begin() as tx:
             seen = [self._checked(tx, *self._judged(run, status, now)) for run, status in found]
             won = tx.runs.save_many([(run, self._next_look(run, now)) for run in seen])
-            moves = self._moves(tx, [run for run in seen if run.id in won and run.ended_at is not None], now)
-            kept = tx.jobs.move_many(moves)
+            ended = [run for run in seen if run.id in won and run.ended_at is not None]
+            moves = self._moved(tx, ended, jobs, hold, now) if ended else []
         for run in seen:
             if run.id not in won:
                 self._disown(run)
-        return [move for move in moves if move.before.id in kept]
+        return moves
+
+    def _moved(
+        self, tx: Tx, ended: Sequence[Run], known: Mapping[str, Job] | None, hold: Hold, now: datetime
+    ) -> list[Move]:
+        """Move the jobs of ended runs; one that somebody moved since it was read is read and asked again."""
+        won: list[Move] = []
+        while ended:
+            jobs = tx.jobs.get_many([run.job_id for run in ended]) if known is None else known
+            moves = [hold(move, now) for move in self._moves(ended, jobs, now)]
+            kept = tx.jobs.move_many(moves)
+            won += [move for move in moves if move.before.id in kept]
+            lost = {move.before.id for move in moves} - kept
+            ended, known = [run for run in ended if run.job_id in lost], None
+        return won
 
     def _disown(self, run: Run) -> None:
         """Somebody else wrote the run meanwhile. If it has ended for the ledger, nothing may go on at the backend."""
@@ -138,7 +158,7 @@ class Runs:
             return self._ended(run, status, now), status
         if status.state is RunState.GONE:
             if not self._believed_gone(run, status, now):
-                return run, status
+                return replace(run, handle=status.handle or run.handle), status
             lost = replace(status, state=RunState.FAILED, failure=FailureClass.LOST, message=status.message or "lost")
             return self._ended(run, lost, now), lost
         running = replace(
@@ -194,17 +214,14 @@ class Runs:
         age = now - (run.started_at or run.created_at)
         return now + max(timing.poll_first, min(age / 10, timing.poll_longest))
 
-    def _moves(self, tx: Tx, ended: Sequence[Run], now: datetime) -> list[Move]:
-        jobs = tx.jobs.get_many([run.job_id for run in ended])
+    def _moves(self, ended: Sequence[Run], jobs: Mapping[str, Job], now: datetime) -> list[Move]:
         moves = []
         for run in ended:
             job = jobs.get(run.job_id)  # none: deleted, and needs nothing from its runs
             if job is None or job.run_id != run.id:
                 continue
             if run.outcome is RunOutcome.SUCCEEDED:
-                ask = Ask(
-                    Command.SUCCEED, Actor.SYSTEM, given=Given(run_id=run.id), details=_details(run), message=""
-                )
+                ask = Ask(Command.SUCCEED, Actor.SYSTEM, given=Given(run_id=run.id), details=_details(run), message="")
             else:
                 ask = self._failed(job, run, run.failure or FailureClass.CODE, now)
             with suppress(Refused):  # the job has been moved on without this run

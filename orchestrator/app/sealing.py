@@ -1,8 +1,8 @@
 """Turning an open upload into one finished file that no URL can reach, whatever is interrupted in between.
 
 The steps, each of which may be repeated: list the parts and hold them against what was agreed, complete, HEAD the
-staged object, copy it to its final key, pin what HEAD says there, delete the staged one. A file in `sealing` that nobody
-works on any more is taken up again by the sweep, which looks at what is there before it does anything.
+staged object, copy it to its final key, pin what HEAD says there, delete the staged one. A file in `sealing` that
+nobody works on any more is taken up again by the sweep, which looks at what is there before it does anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from orchestrator.app.moves import MACHINE, Ask, plan
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Actor, Caller
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import NotFound, Refused, StaleJob, Unavailable, UploadError, UploadIncomplete, UploadNotOpen
+from orchestrator.domain.errors import (
+    NotFound,
+    Refused,
+    StaleJob,
+    Unavailable,
+    UploadError,
+    UploadIncomplete,
+    UploadNotOpen,
+)
 from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, StoredPart, UploadGone
 from orchestrator.ports.store import Tx
@@ -118,9 +126,7 @@ class Sealing:
             raise UploadIncomplete("; ".join(problems), file_id=file.id, problems=problems)
         return parts
 
-    def _confirmed(
-        self, job: Job, file: File, caller: Caller | None, details: dict[str, object] | None = None
-    ) -> Move:
+    def _confirmed(self, job: Job, file: File, caller: Caller | None, details: dict[str, object] | None = None) -> Move:
         """What sealing `file` writes to its job. Raises Refused: the job takes no such file now."""
         if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
             return Move(job, job, ())  # belongs to a comment, or to an admin's next command: the job does not move

@@ -25,23 +25,27 @@ class Specs:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def of(self, runs: Sequence[Run]) -> dict[str, RunSpec | str]:
-        """The spec of every run by run id, or why it has none. Four statements for any number of runs.
+    def of(self, runs: Sequence[Run], jobs: Mapping[str, Job] | None = None) -> dict[str, RunSpec | str]:
+        """The spec of every run by run id, or why it has none. At most four statements for any number of runs.
 
         A run whose job was deleted this moment is left out: nobody wants it.
+
+        Args:
+            jobs: of the runs, if the caller knows them.
         """
         ids = sorted({run.job_id for run in runs})
+        again = sorted({run.job_id for run in runs if run.attempt > 1})  # a first attempt finds nothing made before it
         with self._context.store.read() as tx:
-            jobs = tx.jobs.get_many(ids)
+            jobs = tx.jobs.get_many(ids) if jobs is None else jobs
             files = tx.files.of_jobs(ids, FileState.SEALED)
-            before = tx.runs.succeeded(ids)
+            before = tx.runs.succeeded(again) if again else {}
             sheets = tx.reads.sheets(ids)
         found: dict[str, RunSpec | str] = {}
         for run in runs:
             if run.job_id in jobs:
                 settings = self._settings(jobs[run.job_id], run)
                 found[run.id] = settings if isinstance(settings, str) else self._spec(
-                    run, settings, files[run.job_id], before[run.job_id], sheets[run.job_id]
+                    run, settings, files[run.job_id], before.get(run.job_id, {}), sheets[run.job_id]
                 )  # fmt: skip
         return found
 

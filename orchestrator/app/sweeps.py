@@ -1,7 +1,7 @@
 """Scheduled care for every job, file and run that nobody else looks after: one row per sweep.
 
 Any number of processes may try: a sweep runs under a short lease in the database, no more often than its row says, and
-doing it twice does no harm. Beat sends them, and so does the timer of every worker, so that a dead broker stops nothing.
+doing it twice does no harm. Beat sends them, and so does the timer of every worker: a dead broker stops nothing.
 """
 
 from __future__ import annotations
@@ -43,16 +43,28 @@ class Sweep:
 
 
 SWEEPS: Final = (
-    Sweep("observe_runs", timedelta(seconds=1), care.observe_runs, "look at trainings under way, submit what was not, end what ended"),
+    Sweep(
+        "observe_runs", timedelta(seconds=1), care.observe_runs,
+        "look at trainings under way, submit what was not, end what ended",
+    ),
     Sweep("due_retries", timedelta(seconds=2), care.due_retries, "start failed stages again whose wait is over"),
     Sweep("lost_leases", timedelta(seconds=5), care.lost_leases, "take jobs back from workers that went silent"),
     Sweep("overdue", timedelta(seconds=30), care.overdue, "time out, flag or discard what is too long in a state"),
-    Sweep("seal_uploads", timedelta(seconds=5), care.seal_uploads, "seal arrived single-part uploads, finish interrupted sealing"),
+    Sweep(
+        "seal_uploads", timedelta(seconds=5), care.seal_uploads,
+        "seal arrived single-part uploads, finish interrupted sealing",
+    ),
     Sweep("expire_uploads", timedelta(minutes=1), care.expire_uploads, "give up unfinished uploads whose time is over"),
-    Sweep("abort_uploads", timedelta(seconds=15), care.abort_uploads, "abort given-up uploads until the store knows nothing of them"),
+    Sweep(
+        "abort_uploads", timedelta(seconds=15), care.abort_uploads,
+        "abort given-up uploads until the store knows nothing of them",
+    ),
     Sweep("delete_files", timedelta(minutes=1), care.delete_files, "delete the objects of deleted or replaced files"),
     Sweep("orphans", timedelta(hours=1), care.orphans, "abort uploads and delete staged objects that no row knows"),
-    Sweep("retention", timedelta(hours=1), care.retention, "erase deleted jobs, old runs' leftovers, expired idempotency keys"),
+    Sweep(
+        "retention", timedelta(hours=1), care.retention,
+        "erase deleted jobs, old runs' leftovers, expired idempotency keys",
+    ),
 )  # fmt: skip
 
 

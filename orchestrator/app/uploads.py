@@ -173,7 +173,9 @@ class Uploads:
         at = self._context.clock()
         if file.state is not FileState.OPEN or file.expires_at <= at:
             state = "expired" if file.state is FileState.OPEN else file.state.value
-            raise UploadNotOpen(f"the upload of file {file.id} is {state}; open a new one", file_id=file.id, state=state)
+            raise UploadNotOpen(
+                f"the upload of file {file.id} is {state}; open a new one", file_id=file.id, state=state
+            )
         wanted = list(self.progress(caller, file_id).missing if numbers is None else dict.fromkeys(numbers))
         strangers = sorted(set(wanted) - set(plan_of(file).numbers))
         if strangers:

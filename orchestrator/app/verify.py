@@ -62,9 +62,7 @@ class Verification:
         text = " ".join([*texts, *(f"{lack[0].upper()}{lack[1:]}." for lack in lacking.values())])[:_MESSAGE_LIMIT]
         first = next((reasons[0].code for reasons in bad.values()), "material_missing")
         details = _details(verdicts) | {"missing": sorted(lacking)}
-        ask = Ask(
-            Command.AUTO_REJECT, Actor.SYSTEM, description=text, error_code=first, details=details, message=text
-        )
+        ask = Ask(Command.AUTO_REJECT, Actor.SYSTEM, description=text, error_code=first, details=details, message=text)
         return Outcome(job, ask, extra=facts)
 
     def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:

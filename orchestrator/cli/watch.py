@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from orchestrator.cli.client import Api, Json
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.states import STATES, JobState, Phase
 
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Api, Json  # not for --help: it loads an HTTP client
+
 SHORTEST_S: Final = 0.3
 LONGEST_S: Final = 2.0
+AWAY_S: Final = 60.0  # an API that answered before may be away for so long: it is being restarted
 _ENDED: Final = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 
@@ -30,8 +33,17 @@ def follow(
         CliError: the time is over (exit code 6), or the API said no.
     """
     began_s, pause_s, last = clock(), SHORTEST_S, None
+    answered_s: float | None = None
     while True:
-        job = api.get(f"/jobs/{job_id}")
+        try:
+            job = api.get(f"/jobs/{job_id}")
+        except CliError as exc:
+            away = exc.exit_code is Exit.UNREACHABLE and answered_s is not None and clock() - answered_s < AWAY_S
+            if not away:
+                raise
+            sleep(LONGEST_S)
+            continue
+        answered_s = clock()
         seen = (job["version"], job["state"], progress_of(job), job.get("message"))
         if seen != last:
             last, pause_s = seen, SHORTEST_S

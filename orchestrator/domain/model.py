@@ -28,7 +28,7 @@ class Job(NamedTuple):
         lease_token: names the worker that holds the job; None: free. Random for every claim.
         takeovers: how often a lease of the present effect ran out; a worker that dies of a job is not fed it for ever.
         switches: what the profile turned on when the job was made: stage names, "review", "admin_confirm", ...
-        attempt: tries of the present stage begun so far.
+        attempt: runs begun over the whole life of the job, of all its stages; numbers the next one.
         retries: automatic retries of the present stage used, by the job's own fault.
         infra_retries: the same, by the fault of the machinery.
         retry_limit: an admin's override of the profile's limit for `retries`; None: the profile's.

@@ -90,8 +90,9 @@ class JobState(StrEnum):
 class StateInfo(NamedTuple):
     """One row. `owner` is None only where nobody has to act any more; then `deadline` is None too.
 
-    A deadline that passes is acted on by the overdue sweep: machine states are timed out, drafts are discarded,
-    states that wait for people are flagged.
+    A deadline that passes is acted on by the overdue sweep: running stages are timed out, abandoned drafts are
+    discarded, states that wait for people are flagged. States in which a step or a slot is due hold that effect in
+    place of the deadline: they are tried until it is done, and how late the oldest is shows in the metrics.
     """
 
     phase: Phase
@@ -105,8 +106,8 @@ _USER, _ADMIN, _SYSTEM = Actor.USER, Actor.ADMIN, Actor.SYSTEM
 
 _DRAFT = timedelta(days=30)  # an abandoned draft is discarded
 _PERSON = timedelta(days=3)  # a person is reminded by a flag, nothing else happens
-_QUEUE = timedelta(days=7)  # waiting for a slot: flagged, never failed (no capacity is not a fault)
-_STEP = timedelta(hours=1)  # a step of the control plane itself
+_QUEUE = timedelta(days=7)  # waiting for a slot, how long one may expect; no capacity is not a fault
+_STEP = timedelta(hours=1)  # a step of the control plane itself, how long one may expect
 _RUN = timedelta(hours=72)  # a backstop above the run's own time limit
 _INSTANT = timedelta(minutes=10)  # left within the transaction that enters it
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tests.bench.rows import Row
 
-NAMES = ("lifecycle", "presign", "sweep", "list", "worker", "probe")
+NAMES = ("lifecycle", "presign", "sweep", "list", "worker")
 MODULES = {"list": "listing"}  # `list` is a word of the language
 OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 

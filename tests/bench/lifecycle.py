@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from orchestrator.adapters.celery_options import task_name
 from orchestrator.adapters.celery_waker import CeleryWaker, NullWaker
-from orchestrator.adapters.db.tables import jobs
 from orchestrator.domain.commands import Effect
 from tests.bench.rows import Row, at_least, at_most, in_turns, row, taken_s
 from tests.bench.stand import ME, Stand, await_true, celery_worker, check_logs, multiply, plain, stand
@@ -69,7 +68,7 @@ def our_throughput(ours: Stand) -> float:
             start_s = time.perf_counter()
             for _ in range(PROCESSES):
                 ours.wake(task_name(Effect.VERIFY))
-            time_s = until_done(ours.database_url, jobs, "job_success", count) - start_s
+            time_s = until_done(ours.database_url, "jobs", "job_success", count) - start_s
         check_logs(app, OURS)
     app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
     return OURS / time_s
@@ -86,7 +85,7 @@ def our_latency(ours: Stand) -> float:
             job_id = app.jobs.create(ME, "bench", "bench").id
             start_s = time.perf_counter()
             app.uploads.submit(ME, job_id)
-            return until_done(ours.database_url, jobs, "job_success", 1, job_id) - start_s
+            return until_done(ours.database_url, "jobs", "job_success", 1, job_id) - start_s
 
         time_s = in_turns(ALONE, one)[0]
     waker.close()
@@ -125,7 +124,7 @@ def add_typical(url: str, count: int) -> list[int]:
         session.execute(sa.text("TRUNCATE typical_job, typical_log RESTART IDENTITY"))
         now = datetime.now(UTC).replace(tzinfo=None)
         session.add_all(
-            [Job(id=n, name="bench", owner="bench", state="new", version=0, updated_at=now) for n in range(1, count + 1)]
+            Job(id=n, name="bench", owner="bench", state="new", version=0, updated_at=now) for n in range(1, count + 1)
         )
         session.commit()
     engine.dispose()
@@ -139,7 +138,7 @@ def typical_throughput(url: str) -> float:
             start_s = time.perf_counter()
             for job_id in ids:
                 stage.delay(job_id, 0)
-            time_s = until_done(url, Job.__table__, STATES[-1], count) - start_s
+            time_s = until_done(url, "typical_job", STATES[-1], count) - start_s
     return TYPICAL / time_s
 
 
@@ -155,7 +154,7 @@ def typical_latency(url: str) -> float:
                 session.get_one(Job, job_id).state = "submitted"
                 session.commit()
             stage.delay(job_id, 0)
-            return until_done(url, Job.__table__, STATES[-1], 1, job_id) - start_s
+            return until_done(url, "typical_job", STATES[-1], 1, job_id) - start_s
 
         time_s = in_turns(ALONE, one)[0]
     engine.dispose()
@@ -185,9 +184,9 @@ def plain_throughput(url: str) -> float:
         return PLAIN / taken_s(work)
 
 
-def until_done(url: str, table: sa.FromClause, state: str, count: int, only: object = None) -> float:
+def until_done(url: str, table: str, state: str, count: int, only: object = None) -> float:
     """When `count` jobs stand at `state`. Looks often for a single one, seldom for many."""
-    query = f"SELECT count(*) FROM {table.description} WHERE state = %s"  # noqa: S608  a table's name
+    query = f"SELECT count(*) FROM {table} WHERE state = %s"  # noqa: S608  a table's name
     if only is not None:
         query += " AND id = %s"
     with plain(url) as connection:
@@ -199,5 +198,5 @@ def until_done(url: str, table: sa.FromClause, state: str, count: int, only: obj
         return await_true(done, 120, lambda: states(connection, table), every_s=0.02 if only is None else 0.001)
 
 
-def states(connection: psycopg.Connection[tuple[object, ...]], table: sa.FromClause) -> object:
-    return connection.execute(f"SELECT state, count(*) FROM {table.description} GROUP BY state").fetchall()  # noqa: S608
+def states(connection: psycopg.Connection[tuple[object, ...]], table: str) -> object:
+    return connection.execute(f"SELECT state, count(*) FROM {table} GROUP BY state").fetchall()  # noqa: S608

@@ -106,7 +106,9 @@ def celery_worker(app: str, environ: Mapping[str, str], log: Path, *arguments: s
     log.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO", *arguments]
     process = Process.start(
-        Child(name="worker", argv=argv, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **environ}, log_path=log, cwd=ROOT)  # noqa: S108
+        Child(
+            name="worker", argv=argv, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **environ}, log_path=log, cwd=ROOT
+        )  # noqa: S108
     )
     try:
         await_true(lambda: " ready." in log.read_text(encoding="utf-8"), 60, lambda: process.log_tail())
@@ -128,7 +130,9 @@ def plain(url: str) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
-def await_true(asked: Callable[[], object], limit_s: float, told: Callable[[], object] = str, every_s: float = 0.05) -> float:
+def await_true(
+    asked: Callable[[], object], limit_s: float, told: Callable[[], object] = str, every_s: float = 0.05
+) -> float:
     """Ask until yes; gives the time of the yes. Raises TimeoutError with what `told` says."""
     deadline_s = time.perf_counter() + limit_s
     while not asked():

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 
+from orchestrator.cli import main
 from orchestrator.cli.demo.video import BAD_S, HALF_HD, make_video
 from orchestrator.embedded import strays
 from orchestrator.embedded.kept import free_port
@@ -89,7 +92,9 @@ class Dev:
 
 
 class Cli:
-    """The command line, in a process of its own for every command."""
+    """The command line. What speaks to the API alone runs in this process, which is ten times faster."""
+
+    IN_PROCESS = frozenset({"job", "review"})
 
     def __init__(self, data_dir: Path, where: Path) -> None:
         self._dev = data_dir
@@ -101,13 +106,22 @@ class Cli:
 
     def run(self, *arguments: object, exit_code: int = 0, dev: bool = True) -> subprocess.CompletedProcess[str]:
         told = ["--dev", str(self._dev)] if dev else []
-        ended = subprocess.run(
-            [*UNDERSTUDY, *map(str, arguments), *told],
-            env=environment(), cwd=self.where, capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
+        words = [*map(str, arguments), *told]
+        ended = self._here(words) if words[0] in self.IN_PROCESS else self._apart(words)
         assert ended.returncode == exit_code, f"{arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         assert "Traceback" not in ended.stderr
         return ended
+
+    def _here(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            code = main.run(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    def _apart(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*UNDERSTUDY, *words],
+            env=environment(), cwd=self.where, capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
 
     def json(self, *arguments: object, exit_code: int = 0) -> dict:
         """The one document that a command prints with --json."""

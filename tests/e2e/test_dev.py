@@ -7,9 +7,10 @@ import stat
 import psutil
 import pytest
 
+from orchestrator.embedded.stack import answers
 from tests.e2e.conftest import Cli, poll
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 KEYS = {
     "endpoint", "project_id", "access_key", "secret_key", "admin_token", "reviewer_token", "user_token",
@@ -69,7 +70,8 @@ def test_killed_children_come_back_and_the_job_goes_on(own_dev, good_video, tmp_
     for name in ("worker", "api", "broker"):
         os.kill(before[name], signal.SIGKILL)
     poll("all are back", lambda: _all_back(dev.facts()["pids"], before, {"worker", "api", "broker"}))
-    assert cli.json("job", "wait", job, "--timeout", "90")["state"] == "job_success"
+    poll("the API answers again", lambda: answers(f"{dev.facts()['endpoint']}/readyz"), 60)
+    assert cli.json("job", "wait", job, "--timeout", "150")["state"] == "job_success"
     assert dev.signal(signal.SIGINT) == 0
     assert dev.processes() == []
 
@@ -96,7 +98,7 @@ def test_stopped_in_the_middle_of_a_training_it_leaves_nothing_running_and_goes_
 
     again = dev.start().facts()
     assert {key: again[key] for key in SAME} == {key: first[key] for key in SAME}
-    assert cli.json("job", "wait", job, "--timeout", "90")["state"] == "job_success"
+    assert cli.json("job", "wait", job, "--timeout", "150")["state"] == "job_success"
 
 
 def test_killed_itself_it_takes_everything_along(own_dev):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from orchestrator.adapters.db.database import Database
 from orchestrator.adapters.db.tables import jobs, metadata
 from orchestrator.app.app import App
 from orchestrator.app.context import Context, Pool, Timing
-from orchestrator.app.sweeps import SWEEPS, SweepReport
+from orchestrator.app.sweeps import SweepReport
 from orchestrator.app.uploads import Upload
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.commands import Effect
@@ -24,7 +24,7 @@ from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
 from orchestrator.domain.views import JobDetail
 from orchestrator.ports.prober import ByteSource
-from orchestrator.ports.trainer import Artefact, RunState
+from orchestrator.ports.trainer import Artefact, RunState, TrainerBackend
 from tests.builders import NOW
 from tests.fakes.storage import MemoryStorage
 from tests.fakes.trainer import FakeTrainer
@@ -80,6 +80,28 @@ class ListedWaker:
 
     def wake(self, name: str) -> None:
         self.woken.append(name)
+
+
+class SlowTrainer:
+    """The same trainer, for a process to which something happens before it has submitted."""
+
+    def __init__(self, trainer: FakeTrainer, happens: Callable[[], object]) -> None:
+        self._trainer, self._happens = trainer, happens
+        self.observe, self.cancel, self.logs, self.submit = (
+            trainer.observe, trainer.cancel, trainer.logs, trainer.submit
+        )  # fmt: skip
+
+    def find(self, key: str) -> str | None:
+        self._happens()
+        return self._trainer.find(key)
+
+
+class Died(BaseException):
+    """A process was killed."""
+
+
+def die() -> None:
+    raise Died
 
 
 class PlainBox:
@@ -142,11 +164,11 @@ class World:
         for project in ("project-1", "project-2", "people"):
             self.app.keys.add_project(project)
 
-    def process(self) -> App:
+    def process(self, trainer: TrainerBackend | None = None) -> App:
         """Another process on the same database, store and trainer."""
         context = Context(
             store=self.database, storage=self.storage, prober=self.prober,
-            pools={"gpu": Pool(self.trainer, self.slots)}, waker=self.waker, secret_box=PlainBox(),
+            pools={"gpu": Pool(trainer or self.trainer, self.slots)}, waker=self.waker, secret_box=PlainBox(),
             profiles=self.profiles, timing=self.timing, clock=self.clock,
         )  # fmt: skip
         app = App(context)
@@ -156,6 +178,11 @@ class World:
     @staticmethod
     def caller(project_id: str, role: Role) -> Caller:
         return Caller(project_id, role, f"{role} of {project_id}")
+
+    def dying_dispatcher(self) -> None:
+        """A process writes runs to the ledger, and dies before it has asked the backend."""
+        with suppress(Died):
+            self.process(SlowTrainer(self.trainer, die)).engine.drain(Effect.DISPATCH)
 
     # a job on its way
 

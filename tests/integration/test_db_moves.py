@@ -86,7 +86,12 @@ def test_a_move_writes_job_log_and_counts(database: Database) -> None:
         moved, sheet, log = tx.jobs.get(job.id), tx.reads.sheet(job.id), tx.reads.log(job.id)
         assert tx.reads.counts("project-1") == {S.AUTO_VERIFYING: 1}
     assert (moved.state, moved.version, moved.effect, moved.due_at) == (S.AUTO_VERIFYING, 1, Effect.VERIFY, later)
-    assert (sheet.message, sheet.state_since, sheet.first_submitted_at, sheet.created_at) == ("checked", later, later, NOW)
+    assert (sheet.message, sheet.state_since, sheet.first_submitted_at, sheet.created_at) == (
+        "checked",
+        later,
+        later,
+        NOW,
+    )
     assert [(e.version, e.source, e.target, e.at) for e in log] == [
         (0, None, S.WAIT_FILE_UPLOAD, NOW), (1, S.WAIT_FILE_UPLOAD, S.AUTO_VERIFYING, later),
     ]  # fmt: skip
@@ -173,7 +178,9 @@ def test_two_movers_of_one_version_at_once_one_wins(database: Database) -> None:
         job = added(database)
         barrier, results = threading.Barrier(2), list[str]()
 
-        def mover(target: S, job: Job = job, barrier: threading.Barrier = barrier, results: list[str] = results) -> None:
+        def mover(
+            target: S, job: Job = job, barrier: threading.Barrier = barrier, results: list[str] = results
+        ) -> None:
             barrier.wait()
             try:
                 with database.begin() as tx:
@@ -261,5 +268,3 @@ def test_ids_sort_by_time() -> None:
     assert ids == sorted(ids)
     assert len(set(ids)) == 50
     assert {len(each) for each in ids} == {32}
-
-

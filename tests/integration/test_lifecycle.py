@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from orchestrator.adapters.db.database import Database
-from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, operation_log, runs
+from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, runs
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller
@@ -35,7 +35,7 @@ from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import JobQuery
 from orchestrator.ports.trainer import RunState
 from tests.databases import SQLiteFiles
-from tests.fakes.app import REFUSED, VIDEO, World, a_database
+from tests.fakes.app import REFUSED, VIDEO, Died, World, a_database, die
 
 BAD = b"something else"
 BREAKABLE = ("create_upload", "list_parts", "complete_upload", "abort_upload", "head", "copy", "delete", "read_range")
@@ -48,10 +48,6 @@ PLAIN_COMMANDS = sorted(
     set(Command) - {Command.CREATE, Command.SUBMIT, Command.DELETE, Command.STOP, *SETTINGS}
     - {c for _, c, actor in machine.ROWS if actor is Actor.SYSTEM}
 )  # fmt: skip
-
-
-class Died(BaseException):
-    """A worker's process was killed."""
 
 
 @cache
@@ -197,7 +193,7 @@ class Walk(RuleBasedStateMachine):
         self.world.app.engine.drain(effect)
 
     @rule(name=st.sampled_from([sweep.name for sweep in SWEEPS]), dry_run=st.booleans())
-    def sweep(self, name: str, dry_run: bool) -> None:
+    def sweep(self, name: str, *, dry_run: bool) -> None:
         before = self.world.snapshot() if dry_run else None
         self.world.sweep(name, dry_run=dry_run)
         assert before is None or before == self.world.snapshot()
@@ -207,31 +203,17 @@ class Walk(RuleBasedStateMachine):
         """It has claimed, and is killed in the middle of its step: the leases stay."""
         app = self.world.process()
 
-        def die(_jobs: object) -> Any:
-            raise Died
-
-        app.engine._steps[effect] = app.engine._steps[effect]._replace(work=die)
-        try:
+        app.engine._steps[effect] = app.engine._steps[effect]._replace(work=lambda _jobs: die())
+        with suppress(Died):
             app.engine.drain(effect)
-        except Died:
-            pass
 
     @rule()
     def dispatcher_dies(self) -> None:
         """The run is in the ledger, and its backend was never asked."""
-        app = self.world.process()
-
-        def die(_runs: object) -> Any:
-            raise Died
-
-        app.dispatcher._runs.submit = die  # type: ignore[method-assign]  # this process ends here
-        try:
-            app.engine.drain(Effect.DISPATCH)
-        except Died:
-            pass
+        self.world.dying_dispatcher()
 
     @rule(is_down=st.booleans())
-    def trainer_backend(self, is_down: bool) -> None:
+    def trainer_backend(self, *, is_down: bool) -> None:
         self.world.trainer.is_down = is_down
 
     @rule(
@@ -354,7 +336,9 @@ class Walk(RuleBasedStateMachine):
         for _ in range(4):
             world.tick()
             world.clock.advance(timedelta(hours=2))
-        left = self._rows(sa.select(files.c.state).where(files.c.state.in_(["open", "sealing", "aborting", "deleting"])))
+        left = self._rows(
+            sa.select(files.c.state).where(files.c.state.in_(["open", "sealing", "aborting", "deleting"]))
+        )
         assert left == []
         assert list(world.storage.list("staging/")) == []
         assert list(world.storage.list_uploads("")) == []
@@ -368,9 +352,7 @@ class Walk(RuleBasedStateMachine):
 
     # helpers
 
-    def _ask(
-        self, use_case: Callable[[Caller, str], object], caller: str, job: int, *, unchanged: bool = True
-    ) -> None:
+    def _ask(self, use_case: Callable[[Caller, str], object], caller: str, job: int, *, unchanged: bool = True) -> None:
         if self.job_ids:
             job_id = self.job_ids[job % len(self.job_ids)]
             self._refusable(lambda: use_case(getattr(self.world, caller), job_id), unchanged=unchanged)

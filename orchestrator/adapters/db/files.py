@@ -117,12 +117,12 @@ class SqlFiles:
         return set(self._connection.execute(query).scalars())
 
     def known_keys(self, keys: Sequence[str]) -> set[str]:
-        """Which of these store keys a row still needs, as staging or as final object."""
-        alive = files.c.state.in_([FileState.OPEN, FileState.SEALING, FileState.SEALED, FileState.ABORTING])
-        query = sa.select(files.c.staging_key, files.c.final_key).where(
-            sa.or_(files.c.staging_key.in_(keys), files.c.final_key.in_(keys)), alive
+        """Which of these staging keys a row still needs: a sealed file lies elsewhere."""
+        query = sa.select(files.c.staging_key).where(
+            files.c.staging_key.in_(keys),
+            files.c.state.in_([FileState.OPEN, FileState.SEALING, FileState.ABORTING]),
         )
-        return {key for row in self._connection.execute(query) for key in row if key is not None}
+        return set(self._connection.execute(query).scalars())
 
     def attach(self, file_ids: Sequence[str], job_id: JobId, comment_id: int) -> int:
         """Tie attachments to a comment; gives how many were free to be tied."""

@@ -1,6 +1,6 @@
 """Jobs in the database: compare-and-set moves with their log lines, claims, and the counts that lists need.
 
-Nothing here assigns a state: every write says which version it has seen, and a write that comes too late changes nothing.
+Nothing here assigns a state: every write says which version it has seen, and one that comes too late changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among, rows_json, source
-from orchestrator.adapters.db.tables import job_counts, jobs, operation_log
+from orchestrator.adapters.db.tables import jobs, operation_log
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
@@ -25,14 +25,21 @@ JOB_COLUMNS: Final = tuple(jobs.c[name] for name in Job._fields)
 _FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
 COUNT_SHARDS: Final = 8
 
-# What a move may change, with the kind each column travels as.
+# What a move may change, with the kind each column travels as. Columns that no move of a batch changes do not travel:
+# half the text to write, send and parse.
 _MOVED: Final = {
     "state": "text", "version": "int", "priority": "int", "effect": "text", "due_at": "at", "lease_token": "text",
     "lease_until": "at", "takeovers": "int", "attempt": "int", "retries": "int", "infra_retries": "int",
     "retry_limit": "int", "failure": "text", "approved": "bool", "repairs_left": "int", "suspended_from": "text",
     "run_id": "text", "asset_id": "text", "pool": "text",
 }  # fmt: skip
-_SCHEDULED: Final = ("effect", "due_at", "lease_token", "lease_until", "takeovers")
+_SCHEDULED: Final = ("effect", "due_at", "lease_token", "lease_until", "takeovers")  # change without a new version
+_ALWAYS: Final = frozenset({"state", "version", *_SCHEDULED})
+_MARKS: Final = {
+    "id": "text", "seen": "int", "fence": "text", "message": "text", "at": "at", "since": "at",
+    "submitted": "at", "flagged": "bool", "stays": "bool",
+}  # fmt: skip
+_RARE: Final = ("submitted", "flagged", "stays")
 _LOGGED: Final = {
     "job_id": "text", "version": "int", "at": "at", "actor": "text", "operator": "text", "command": "text",
     "source": "text", "target": "text", "log_type": "text", "description": "text", "error_code": "text",
@@ -45,19 +52,25 @@ def _switches(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# Words to their enum members by a dict: calling the enum class costs three times as much, for every column of each row.
+_STATES: Final = {state.value: state for state in JobState}
+_EFFECTS: Final = {effect.value: effect for effect in Effect}
+_FAILURES: Final = {failure.value: failure for failure in FailureClass}
+
+
 def job_from(row: Sequence[Any]) -> Job:
     """A Job from the values of JOB_COLUMNS."""
-    job = Job._make(row)
-    return job._replace(
-        state=JobState(job.state),
-        effect=Effect(job.effect) if job.effect else None,
-        switches=_switches(str(job.switches)),
-        failure=FailureClass(job.failure) if job.failure else None,
-        suspended_from=JobState(job.suspended_from) if job.suspended_from else None,
-        due_at=_instant(job.due_at),
-        lease_until=_instant(job.lease_until),
-        approved=bool(job.approved),
-    )
+    (
+        job_id, project_id, profile, state, version, priority, effect, due_at, lease_token, lease_until, takeovers,
+        switches, attempt, retries, infra_retries, retry_limit, failure, approved, repairs_left, suspended_from,
+        run_id, asset_id, pool,
+    ) = row  # fmt: skip
+    return Job(
+        job_id, project_id, profile, _STATES[state], version, priority, _EFFECTS[effect] if effect else None,
+        _instant(due_at), lease_token, _instant(lease_until), takeovers, _switches(switches), attempt, retries,
+        infra_retries, retry_limit, _FAILURES[failure] if failure else None, bool(approved), repairs_left,
+        _STATES[suspended_from] if suspended_from else None, run_id, asset_id, pool,
+    )  # fmt: skip
 
 
 def _instant(value: object) -> datetime | None:
@@ -86,10 +99,8 @@ class SqlJobs:
 
     def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that are there and not deleted, by id."""
-        query = sa.select(*JOB_COLUMNS).where(
-            among(self._dialect, jobs.c.id, job_ids), jobs.c.deleted_at.is_(None)
-        )
-        return {row.id: job_from(row) for row in self._connection.execute(query)}
+        query = sa.select(*JOB_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids), jobs.c.deleted_at.is_(None))
+        return {row.id: job_from(row) for row in self._connection.execute(query).all()}
 
     # writing
 
@@ -135,9 +146,14 @@ class SqlJobs:
         return won
 
     def _update(self, moves: Sequence[Move]) -> set[JobId]:
-        rows = []
+        moved = [
+            (name, at)
+            for at, name in enumerate(Job._fields)
+            if name in _ALWAYS or (name in _MOVED and any(move.before[at] != move.after[at] for move in moves))
+        ]
+        rows: list[dict[str, object]] = []
         for before, after, changes, fence, message in moves:
-            row = {name: getattr(after, name) for name in _MOVED}
+            row: dict[str, object] = {name: after[at] for name, at in moved}
             at = changes[-1].at
             # a stay leaves the clock of the state alone; a submit also moves the clocks people see
             row.update(
@@ -149,8 +165,10 @@ class SqlJobs:
                 and all(getattr(before, name) == getattr(after, name) for name in _SCHEDULED),
             )  # fmt: skip
             rows.append(row)
-        result = self._connection.execute(sa.text(_move_sql(self._dialect)), {"rows": rows_json(rows)})
-        return {JobId(row[0]) for row in result}
+        rare = tuple(name for name in _RARE if any(row[name] for row in rows))
+        statement = _move_sql(self._dialect, tuple(name for name, _ in moved), rare)
+        result = self._connection.execute(statement, {"rows": rows_json(rows)})
+        return set(result.scalars().all())
 
     def _log(self, entries: Iterable[tuple[str, Change]]) -> None:
         rows = [
@@ -163,7 +181,7 @@ class SqlJobs:
             for log_type in c.logs
         ]  # fmt: skip
         if rows:
-            self._connection.execute(sa.text(_log_sql(self._dialect)), {"rows": rows_json(rows)})
+            self._connection.execute(_log_sql(self._dialect), {"rows": rows_json(rows)})
 
     def _count(self, deltas: Mapping[tuple[str, JobState], int]) -> None:
         # sorted, so that two transactions take the rows in one order and cannot deadlock
@@ -173,16 +191,17 @@ class SqlJobs:
             if n
         ]
         if rows:
-            self._connection.execute(sa.text(_count_sql(self._dialect)), {"rows": rows_json(rows)})
+            self._connection.execute(_count_sql(self._dialect), {"rows": rows_json(rows)})
 
     # claiming
 
     def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
-        """Lease up to `limit` due jobs, oldest first. Two claimers never get the same job and never wait for each other."""
+        """Lease up to `limit` due jobs, oldest first. Two claimers never get one job and never wait for each other."""
         result = self._connection.execute(
-            _CLAIM_SQL[self._dialect], {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit}
+            _CLAIM_SQL[self._dialect],
+            {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit},
         )
-        return [job_from(row) for row in result]
+        return [job_from(row) for row in result.all()]
 
     def renew(self, token: str, until: datetime) -> None:
         """Keep all jobs of a claim."""
@@ -198,7 +217,9 @@ class SqlJobs:
         if due_at is not None:
             values["due_at"] = due_at
         self._connection.execute(
-            sa.update(jobs).where(among(self._dialect, jobs.c.id, job_ids), jobs.c.lease_token == token).values(**values)
+            sa.update(jobs)
+            .where(among(self._dialect, jobs.c.id, job_ids), jobs.c.lease_token == token)
+            .values(**values)
         )
 
     def lost(self, now: datetime, limit: int) -> list[Job]:
@@ -242,13 +263,11 @@ class SqlJobs:
     def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
         """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
         parameters = {"pool": pool, "now": now, "n": per_project}
-        return [job_from(row) for row in self._connection.execute(_WAITING_SQL[self._dialect], parameters)]
+        return [job_from(row) for row in self._connection.execute(_WAITING_SQL[self._dialect], parameters).all()]
 
     def waiting_pools(self) -> list[str]:
         """Pools that somebody waits for."""
-        query = sa.select(jobs.c.pool).distinct().where(jobs.c.effect == Effect.DISPATCH.value, jobs.c.pool.is_not(None))
-        query = query.where(jobs.c.lease_token.is_(None), jobs.c.deleted_at.is_(None))
-        return sorted(self._connection.execute(query).scalars())
+        return [pool for pool in self._connection.execute(_WAITING_POOLS_SQL).scalars() if pool is not None]
 
     def delete(self, move: Move) -> None:
         """Write the last move and hide the job from everybody."""
@@ -266,48 +285,51 @@ class SqlJobs:
         self._connection.execute(sa.delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted_at.is_not(None)))
 
 
-
-
-@lru_cache
-def _move_sql(dialect: str) -> str:
-    columns = _MOVED | {
-        "id": "text", "seen": "int", "fence": "text", "message": "text", "at": "at", "since": "at",
-        "submitted": "at", "flagged": "bool", "stays": "bool",
-    }  # fmt: skip
-    # a claim leaves the version alone, so a move that stays must not write back the schedule that it has read
-    kept = {name: f"CASE WHEN v.stays THEN jobs.{name} ELSE v.{name} END" for name in _SCHEDULED}
-    sets = ", ".join(f"{name} = {kept.get(name, f'v.{name}')}" for name in _MOVED)
-    return f"""
-        UPDATE jobs SET {sets},
-          updated_at = v.at,
-          state_since = coalesce(v.since, jobs.state_since),
-          message = coalesce(v.message, jobs.message),
-          user_updated_at = coalesce(v.submitted, jobs.user_updated_at),
-          first_submitted_at = coalesce(jobs.first_submitted_at, v.submitted),
-          last_submitted_at = coalesce(v.submitted, jobs.last_submitted_at),
-          overdue_at = CASE WHEN v.flagged THEN v.at WHEN v.since IS NOT NULL THEN NULL ELSE jobs.overdue_at END
-        FROM {source(dialect, columns)}
+@lru_cache(maxsize=256)
+def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa.TextClause:
+    """The write of a batch of moves that change `moved`; of _RARE only the marks that some move has."""
+    marks = {name: kind for name, kind in _MARKS.items() if name not in _RARE or name in rare}
+    sets = {name: f"v.{name}" for name in moved} | {
+        "updated_at": "v.at",
+        "state_since": "coalesce(v.since, jobs.state_since)",
+        "message": "coalesce(v.message, jobs.message)",
+        "overdue_at": "CASE WHEN v.since IS NULL THEN jobs.overdue_at END",
+    }
+    if "stays" in rare:
+        # a claim leaves the version alone, so a move that stays must not write back the schedule that it has read
+        sets |= {name: f"CASE WHEN v.stays THEN jobs.{name} ELSE v.{name} END" for name in _SCHEDULED}
+    if "submitted" in rare:
+        sets |= {
+            "user_updated_at": "coalesce(v.submitted, jobs.user_updated_at)",
+            "first_submitted_at": "coalesce(jobs.first_submitted_at, v.submitted)",
+            "last_submitted_at": "coalesce(v.submitted, jobs.last_submitted_at)",
+        }
+    if "flagged" in rare:
+        sets["overdue_at"] = "CASE WHEN v.flagged THEN v.at WHEN v.since IS NULL THEN jobs.overdue_at END"
+    return sa.text(f"""
+        UPDATE jobs SET {", ".join(f"{name} = {value}" for name, value in sets.items())}
+        FROM {source(dialect, {name: _MOVED[name] for name in moved} | marks)}
         WHERE jobs.id = v.id AND jobs.version = v.seen AND jobs.deleted_at IS NULL
           AND (v.fence IS NULL OR jobs.lease_token = v.fence)
         RETURNING jobs.id
-    """  # noqa: S608  only our own column names
+    """)  # noqa: S608  only our own column names
 
 
 @lru_cache
-def _log_sql(dialect: str) -> str:
+def _log_sql(dialect: str) -> sa.TextClause:
     names = ", ".join(_LOGGED)
     values = ", ".join("json(v.details)" if n == "details" and dialect == "sqlite" else f"v.{n}" for n in _LOGGED)
-    return f"INSERT INTO operation_log ({names}) SELECT {values} FROM {source(dialect, _LOGGED)}"  # noqa: S608
+    return sa.text(f"INSERT INTO operation_log ({names}) SELECT {values} FROM {source(dialect, _LOGGED)}")  # noqa: S608
 
 
 @lru_cache
-def _count_sql(dialect: str) -> str:
+def _count_sql(dialect: str) -> sa.TextClause:
     columns = {"project_id": "text", "state": "text", "shard": "int", "jobs": "int"}
-    return f"""
+    return sa.text(f"""
         INSERT INTO job_counts (project_id, state, shard, jobs)
         SELECT v.project_id, v.state, v.shard, v.jobs FROM {source(dialect, columns)} WHERE true
         ON CONFLICT (project_id, state, shard) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs
-    """  # noqa: S608
+    """)  # noqa: S608
 
 
 def _claim(dialect: str) -> sa.TextClause:
@@ -316,20 +338,28 @@ def _claim(dialect: str) -> sa.TextClause:
         UPDATE jobs SET lease_token = :token, lease_until = :until
         WHERE id IN (
           SELECT id FROM jobs
-          WHERE effect = :effect AND due_at <= :now AND lease_token IS NULL AND deleted_at IS NULL AND due_at IS NOT NULL
+          WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL
+            AND lease_token IS NULL AND deleted_at IS NULL
           ORDER BY due_at LIMIT :limit {lock}
         )
         RETURNING {_FIELDS}
-    """).bindparams(
-        sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type)
-    )  # noqa: S608
+    """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
 
 
 _CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
-_IS_WAITING: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL AND pool = :pool"
+_FOR_ANY_POOL: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL"
+_IS_WAITING: Final = f"{_FOR_ANY_POOL} AND pool = :pool"
 # one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
 _IS_IDLE: Final = "NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id AND r.due_at IS NOT NULL)"
 _AT = jobs.c.due_at.type
+_WAITING_POOLS_SQL: Final = sa.text(f"""
+    WITH RECURSIVE p(pool) AS (
+      SELECT min(pool) FROM jobs WHERE {_FOR_ANY_POOL}
+      UNION ALL
+      SELECT (SELECT min(j.pool) FROM jobs j WHERE {_FOR_ANY_POOL} AND j.pool > p.pool) FROM p WHERE p.pool IS NOT NULL
+    )
+    SELECT pool FROM p
+""")  # noqa: S608  one index look per pool, however many wait
 _WAITING_SQL: Final = {
     # one index walk to the next project, then its first few: never reads the whole queue
     "postgresql": sa.text(f"""

@@ -1,4 +1,4 @@
-"""What people look at: one job with everything about it, pages of jobs, counts. Reads change nothing and lock nothing."""
+"""What people look at: one job with everything about it, pages of jobs, counts. Reads lock nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orchestrator.domain.states import JobState
 from orchestrator.domain.views import JobDetail, JobQuery, JobSummary
 
 _LOG_FIELDS: Final = tuple(LogEntry.__dataclass_fields__)
-_SHEET: Final = (
+_SHEET: Final = (  # in the order of JobSheet, which is made from such rows
     "name", "description", "owner", "app_user_id", "batch_name", "tags", "attributes", "settings", "message",
     "created_at", "updated_at", "user_updated_at", "state_since", "first_submitted_at", "last_submitted_at",
     "overdue_at",
@@ -51,7 +51,7 @@ class SqlReads:
 
     def sheets(self, job_ids: Sequence[str]) -> dict[str, JobSheet]:
         query = sa.select(jobs.c.id, *_SHEET_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids))
-        return {row[0]: _sheet(row[1:]) for row in self._connection.execute(query)}
+        return {row[0]: _sheet(row[1:]) for row in self._connection.execute(query).all()}
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The operation log, oldest first."""
@@ -198,7 +198,7 @@ def _loaded(value: Any) -> Any:  # noqa: ANN401  JSON inside JSON arrives as tex
 
 
 def _sheet(row: Sequence[Any]) -> JobSheet:
-    return JobSheet(**dict(zip(_SHEET, row, strict=True)))
+    return JobSheet(*row)
 
 
 def _log_entry(values: Mapping[str, Any]) -> LogEntry:

@@ -11,9 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.adapters.db.bulk import among, rows_json, source
-from orchestrator.adapters.db.tables import access_keys, asset_files, assets, comments, idempotency_keys, leases, projects
-from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.adapters.db.tables import (
+    access_keys,
+    asset_files,
+    assets,
+    comments,
+    idempotency_keys,
+    leases,
+    projects,
+)
 from orchestrator.domain.actors import Role
+from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.errors import Conflict, NotFound, StaleJob
 from orchestrator.domain.model import CommentType
 
@@ -48,7 +56,9 @@ class SqlKeys:
         return self._connection.execute(statement.returning(projects.c.id)).first() is not None
 
     def project_attributes(self, project_id: str) -> Mapping[str, object]:
-        row = self._connection.execute(sa.select(projects.c.attributes).where(projects.c.id == project_id)).one_or_none()
+        row = self._connection.execute(
+            sa.select(projects.c.attributes).where(projects.c.id == project_id)
+        ).one_or_none()
         if row is None:
             raise NotFound(f"there is no project {project_id}", project_id=project_id)
         return dict(row.attributes)
@@ -60,8 +70,10 @@ class SqlKeys:
         )
         return {row.id: row.share for row in self._connection.execute(query)}
 
-    def add(self, key_id: str, project_id: str, role: Role, name: str, at: datetime,
-            secret_encrypted: str | None, token_hash: str | None) -> None:  # fmt: skip
+    def add(  # noqa: PLR0917  a row's columns, in their order
+        self, key_id: str, project_id: str, role: Role, name: str, at: datetime,
+        secret_encrypted: str | None, token_hash: str | None,
+    ) -> None:  # fmt: skip
         try:
             self._connection.execute(
                 sa.insert(access_keys).values(
@@ -104,7 +116,9 @@ class SqlComments:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add(self, job_id: str, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
+    def add(  # noqa: PLR0917  a row's columns, in their order
+        self, job_id: str, at: datetime, author: str, kind: CommentType, title: str, text: str
+    ) -> int:
         """A new comment; gives its id."""
         statement = sa.insert(comments).values(job_id=job_id, at=at, author=author, type=kind, title=title, text=text)
         return int(self._connection.execute(statement.returning(comments.c.id)).scalar_one())
@@ -237,7 +251,10 @@ class SqlLeases:
             self._connection.execute(_LOCK, {"name": name})
 
     def last_runs(self) -> dict[str, datetime | None]:
-        return {row.name: row.last_run_at for row in self._connection.execute(sa.select(leases.c.name, leases.c.last_run_at))}
+        return {
+            row.name: row.last_run_at
+            for row in self._connection.execute(sa.select(leases.c.name, leases.c.last_run_at))
+        }
 
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -250,7 +267,9 @@ class SqlIdempotency:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def begin(self, project_id: str, key: str, fingerprint: str, expires_at: datetime) -> tuple[int | None, str | None] | None:
+    def begin(
+        self, project_id: str, key: str, fingerprint: str, expires_at: datetime
+    ) -> tuple[int | None, str | None] | None:
         """None: the key is new and now ours. Else the kept (status, body), both None while the first request runs.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -47,11 +48,7 @@ class SqlRuns:
         if not new:
             return
         rows = [{name: getattr(run, name) for name in _ADDED} | {"due_at": due_at} for run in new]
-        columns = _ADDED | {"due_at": "at"}
-        names = ", ".join(columns)
-        values = ", ".join(f"v.{name}" for name in columns)
-        statement = f"INSERT INTO runs ({names}) SELECT {values} FROM {source(self._dialect, columns)}"  # noqa: S608
-        self._connection.execute(sa.text(statement), {"rows": rows_json(rows)})
+        self._connection.execute(_add_sql(self._dialect), {"rows": rows_json(rows)})
 
     def get(self, run_id: str) -> Run:
         row = self._connection.execute(sa.select(*RUN_COLUMNS).where(runs.c.id == run_id)).one_or_none()
@@ -71,7 +68,7 @@ class SqlRuns:
             runs.c.superseded.is_(sa.false()),
         )  # fmt: skip
         found: dict[str, dict[str, Run]] = {job_id: {} for job_id in job_ids}
-        for row in self._connection.execute(query.order_by(runs.c.attempt)):
+        for row in self._connection.execute(query.order_by(runs.c.attempt)).all():
             run = run_from(row)
             found[run.job_id][run.stage] = run
         return found
@@ -89,14 +86,15 @@ class SqlRuns:
         """Runs to look at now; nobody else looks before `until`. All writes after it are compare-and-set anyway."""
         lock = "FOR UPDATE SKIP LOCKED" if self._dialect == "postgresql" else ""
         names = ", ".join(f"runs.{name}" for name in _FIELDS)
-        statement = sa.text(f"""
+        at = runs.c.due_at.type
+        sql = f"""
             UPDATE runs SET due_at = :until WHERE id IN (
               SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}
             ) RETURNING {names}
-        """).bindparams(  # noqa: S608  only our own column names
-            sa.bindparam("now", type_=runs.c.due_at.type), sa.bindparam("until", type_=runs.c.due_at.type)
-        ).columns(*RUN_COLUMNS)
-        return [run_from(row) for row in self._connection.execute(statement, {"now": now, "until": until, "limit": limit})]
+        """  # noqa: S608  only our own column names
+        statement = sa.text(sql).bindparams(sa.bindparam("now", type_=at), sa.bindparam("until", type_=at))
+        found = self._connection.execute(statement.columns(*RUN_COLUMNS), {"now": now, "until": until, "limit": limit})
+        return [run_from(row) for row in found]
 
     def due(self, now: datetime, limit: int) -> list[Run]:
         """What a claim would take, without taking it: for dry runs."""
@@ -112,17 +110,7 @@ class SqlRuns:
             | {"id": run.id, "seen": run.version, "due_at": due_at}
             for run, due_at in saved
         ]
-        columns = _UPDATED | {"id": "text", "seen": "int"}
-        json_text = "json(v.{0})" if self._dialect == "sqlite" else "v.{0}"
-        sets = ", ".join(
-            f"{name} = " + (json_text.format(name) if kind == "json" else f"v.{name}") for name, kind in _UPDATED.items()
-        )
-        statement = f"""
-            UPDATE runs SET {sets}, version = runs.version + 1
-            FROM {source(self._dialect, columns)}
-            WHERE runs.id = v.id AND runs.version = v.seen RETURNING runs.id
-        """  # noqa: S608
-        return set(self._connection.execute(sa.text(statement), {"rows": rows_json(rows)}).scalars())
+        return set(self._connection.execute(_save_sql(self._dialect), {"rows": rows_json(rows)}).scalars())
 
     def ask_to_stop(self, job_id: str, now: datetime) -> int:
         """Mark the live runs of a job for cancelling, and have them looked at."""
@@ -149,3 +137,24 @@ class SqlRuns:
     def tidied(self, run_id: str) -> None:
         """Nothing of the run is left in the store."""
         self._connection.execute(sa.update(runs).where(runs.c.id == run_id).values(tidied=True))
+
+
+@lru_cache
+def _add_sql(dialect: str) -> sa.TextClause:
+    columns = _ADDED | {"due_at": "at"}
+    names = ", ".join(columns)
+    values = ", ".join(f"v.{name}" for name in columns)
+    return sa.text(f"INSERT INTO runs ({names}) SELECT {values} FROM {source(dialect, columns)}")  # noqa: S608
+
+
+@lru_cache
+def _save_sql(dialect: str) -> sa.TextClause:
+    json_text = "json(v.{0})" if dialect == "sqlite" else "v.{0}"
+    sets = ", ".join(
+        f"{name} = " + (json_text.format(name) if kind == "json" else f"v.{name}") for name, kind in _UPDATED.items()
+    )
+    return sa.text(f"""
+        UPDATE runs SET {sets}, version = runs.version + 1
+        FROM {source(dialect, _UPDATED | {"id": "text", "seen": "int"})}
+        WHERE runs.id = v.id AND runs.version = v.seen RETURNING runs.id
+    """)  # noqa: S608

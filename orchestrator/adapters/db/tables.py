@@ -24,7 +24,7 @@ metadata = sa.MetaData(
 Id = sa.String(64)
 
 
-def _one_of(column: str, words: type[JobState] | type[Effect] | type[FileState] | type[FileKind] | type[RunOutcome]) -> sa.CheckConstraint:
+def _one_of(column: str, words: type[JobState | Effect | FileState | FileKind | RunOutcome]) -> sa.CheckConstraint:
     listed = ", ".join(f"'{word.value}'" for word in words)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
 

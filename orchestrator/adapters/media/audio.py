@@ -8,11 +8,12 @@ from typing import Final, cast
 import av
 import av.error
 
-from orchestrator.adapters.media import decode, isobmff
+from orchestrator.adapters.media import decode, isobmff, isobmff_view
 from orchestrator.adapters.media.findings import MIB, Report, Unusable, corrupt, finding
+from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES
 from orchestrator.adapters.media.isobmff_track import SOUND, VIDEO
 from orchestrator.adapters.media.probe import PARSER_ERRORS
-from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.ranges import Piece, Reader
 from orchestrator.adapters.media.sniff import HEAD_BYTES, guess, sniff
 
 DEMUXERS: Final = {"wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "isobmff": "mov"}
@@ -33,21 +34,22 @@ def probe_audio(reader: Reader, report: Report) -> None:
         message = f"This is not a sound file (it begins like {what})."
         raise Unusable(finding("audio_unrecognized", "container", message, measured=what))
     report.facts["container"] = found
+    pieces: list[Piece] | None = None
     if found == "isobmff":
         try:
-            _header(reader, report)
+            pieces = _header(reader, report)
         except PARSER_ERRORS as exc:
             raise corrupt(type(exc).__name__) from exc
         if report.problems_end_it:
             return
     try:
-        container = decode.open_input(reader, DEMUXERS[found])
+        container = decode.open_input(reader, DEMUXERS[found], pieces)
     except (av.error.FFmpegError, decode.NestedOpen, ValueError) as exc:
         raise corrupt(f"the decoder cannot open it: {type(exc).__name__}") from exc
     with container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
-            raise Unusable(finding("no_audio_stream", "audio_streams", "There is no sound in the file.", measured=0))
+            raise _silent()
         context = cast("av.AudioCodecContext | None", stream.codec_context)  # the stubs forget unknown codecs
         if context is None or context.name not in decode.SOUND_CODECS:
             name = "unknown" if context is None else context.name
@@ -64,13 +66,20 @@ def probe_audio(reader: Reader, report: Report) -> None:
         report.facts |= {"sample_rate_hz": rate, "channels": context.channels}
 
 
-def _header(reader: Reader, report: Report) -> None:
-    """The bounded header reader first, as for videos."""
+def _header(reader: Reader, report: Report) -> list[Piece]:
+    """The bounded header reader first, as for videos; gives what FFmpeg may see."""
     movie = isobmff.read_movie(reader, report)
     videos = [track for track in movie.tracks if track.handler == VIDEO and track.entries and not track.still]
     sounds = [track for track in movie.tracks if track.handler == SOUND and track.entries]
     if not videos and sounds:
         report.facts["container"] = "m4a"
+    if not sounds:
+        raise _silent()
+    return isobmff_view.view(movie, sounds[:1], reader.size_bytes, MAX_SAMPLES)
+
+
+def _silent() -> Unusable:
+    return Unusable(finding("no_audio_stream", "audio_streams", "There is no sound in the file.", measured=0))
 
 
 def _decoded(container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool) -> tuple[float, int]:

@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.adapters.media import confine, wire
@@ -50,10 +51,29 @@ def _prepare(kind: str) -> Callable[[Reader, Report], None]:
     return audio.probe_audio if kind == "audio" else probe.probe_video
 
 
+class _MemoryMeter:
+    """The most memory this process ever held. On Linux getrusage would count what the parent held before the start."""
+
+    def __init__(self) -> None:
+        try:
+            self._status: int | None = os.open("/proc/self/status", os.O_RDONLY)
+        except OSError:
+            self._status = None
+
+    def peak_bytes(self) -> int:
+        if self._status is not None:
+            for line in os.read(self._status, 1 << 16).splitlines():
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * _KIB
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used * (1 if sys.platform == "darwin" else _KIB)
+
+
 def _run(channel: socket.socket) -> dict[str, Any]:
     job = json.loads(wire.receive_message(channel, wire.MAX_RESULT_BYTES))
     look = _prepare(job["kind"])
     confine.limit(job["memory_bytes"], job["cpu_s"])
+    memory = _MemoryMeter()
     confined = confine.confine()
     report = Report()
     reader = Reader(lambda offset, length: wire.ask(channel, offset, length), job["size_bytes"])
@@ -69,7 +89,8 @@ def _run(channel: socket.socket) -> dict[str, Any]:
         "problems": [each.as_dict() for each in report.problems],
         "notes": [each.as_dict() for each in report.notes],
         "confined": confined,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else _KIB),
+        "peak_bytes": memory.peak_bytes(),
+        "cpu_s": round(time.process_time(), 3),
     }
 
 

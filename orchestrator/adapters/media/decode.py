@@ -11,7 +11,7 @@ import av.error
 
 from orchestrator.adapters.media import hevc
 from orchestrator.adapters.media.findings import MIB
-from orchestrator.adapters.media.ranges import InputFile, Reader
+from orchestrator.adapters.media.ranges import InputFile, Piece, Reader
 
 MAX_PIXELS: Final = 4096 * 2304
 MAX_PACKETS: Final = 300
@@ -45,8 +45,17 @@ def _refuse(_url: str, _flags: int, _options: dict[str, str]) -> object:
     raise NestedOpen
 
 
-def open_input(reader: Reader, demuxer: str, *, fragmented: bool = False) -> av.container.InputContainer:
-    """The file under one forced demuxer, unable to open anything else. Raises FFmpegError."""
+def open_input(
+    reader: Reader, demuxer: str, pieces: Sequence[Piece] | None = None, *, fragmented: bool = False
+) -> av.container.InputContainer:
+    """The file under one forced demuxer, unable to open anything else.
+
+    Args:
+        pieces: what FFmpeg sees of it, None for all.
+
+    Raises:
+        FFmpegError: it makes nothing of it.
+    """
     options = {"threads": "1", "max_pixels": str(MAX_PIXELS)}
     if fragmented:
         options["fflags"] = "+ignidx"  # without it FFmpeg reads every fragment
@@ -62,7 +71,7 @@ def open_input(reader: Reader, demuxer: str, *, fragmented: bool = False) -> av.
         # Edits are measured from the tables, by us; FFmpeg would drop pictures by them.
         container |= {"enable_drefs": "0", "use_absolute_path": "0", "ignore_editlist": "1"}
     return av.open(
-        InputFile(reader),
+        InputFile(reader, pieces),
         mode="r",
         format=demuxer,
         io_open=_refuse,

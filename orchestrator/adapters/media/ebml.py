@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,9 +15,10 @@ from orchestrator.adapters.media.ebml_elements import (
     read_header,
     text,
     unsigned,
+    written,
 )
 from orchestrator.adapters.media.findings import MIB, Report, corrupt, finding, over_limit, truncated
-from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.ranges import Piece, Reader
 
 MAX_HEADER_BYTES: Final = 4 * MIB
 MAX_TRACKS: Final = 64
@@ -33,13 +35,15 @@ ATTACHMENTS: Final = 0x1941A469
 VOID: Final = 0xEC
 CRC: Final = 0xBF
 LEVEL_ONE: Final = frozenset({SEEK_HEAD, INFO, TRACKS, CLUSTER, CUES, TAGS, CHAPTERS, ATTACHMENTS, VOID, CRC})
+TIMESTAMP_SCALE: Final = 0x2AD7B1
+_SEGMENT_WITHOUT_SIZE: Final = bytes.fromhex("1853806701ffffffffffffff")
 VIDEO: Final = 1
 SOUND: Final = 2
 
 
 @dataclass(slots=True)
 class Track:
-    """One TrackEntry. `step_ns`: DefaultDuration, 0 when not given."""
+    """One TrackEntry. `step_ns`: DefaultDuration, 0 when not given; `raw`: the element as it stands in the file."""
 
     number: int = 0
     kind: int = 0
@@ -52,6 +56,7 @@ class Track:
     width: int = 0
     height: int = 0
     cropped: bool = False
+    raw: bytes = b""
 
 
 @dataclass(slots=True)
@@ -64,6 +69,14 @@ class Segment:
     tracks: list[Track] = field(default_factory=list)
     first_cluster: int | None = None
     end: int = 0
+    ebml: bytes = b""
+
+    def view(self, tracks: Sequence[Track]) -> list[Piece]:
+        """What FFmpeg gets to see: a header of ours with these tracks alone, and the clusters. Tags are not there."""
+        info = written(INFO, written(TIMESTAMP_SCALE, self.scale_ns.to_bytes(8, "big")))
+        header = self.ebml + _SEGMENT_WITHOUT_SIZE + info + written(TRACKS, *(track.raw for track in tracks))
+        start = self.end if self.first_cluster is None else self.first_cluster
+        return [header, (start, self.end - start)]
 
 
 def read_segment(reader: Reader, report: Report) -> Segment:
@@ -78,6 +91,7 @@ def read_segment(reader: Reader, report: Report) -> Segment:
         raise corrupt("the EBML header")
     doctype = next((text(head, each) for each in children(head, ebml.start, ebml.end) if each.id == 0x4282), "")
     segment = Segment({"webm": "webm", "matroska": "matroska"}.get(doctype, "ebml"))
+    segment.ebml = head[: ebml.end]
     report.facts["container"] = segment.container
     if segment.container == "ebml":
         return segment
@@ -160,7 +174,7 @@ def _take(
 
 def _info(body: bytes, segment: Segment) -> None:
     for element in children(body):
-        if element.id == 0x2AD7B1:
+        if element.id == TIMESTAMP_SCALE:
             segment.scale_ns = unsigned(body, element)
         elif element.id == 0x4489:
             segment.duration = number(body, element)
@@ -174,7 +188,9 @@ def _tracks(body: bytes, segment: Segment) -> None:
             continue
         if len(segment.tracks) >= MAX_TRACKS:
             raise over_limit("tracks", MAX_TRACKS + 1, MAX_TRACKS)
-        segment.tracks.append(_track(body, entry))
+        track = _track(body, entry)
+        track.raw = body[entry.head : entry.end]
+        segment.tracks.append(track)
 
 
 def _track(body: bytes, entry: Element) -> Track:

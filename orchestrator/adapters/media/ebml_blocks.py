@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import struct
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median_low
-from typing import Final
+from typing import Final, NoReturn
 
-from orchestrator.adapters.media.ebml import CLUSTER, CRC, SEGMENT, VOID, Segment, Track
-from orchestrator.adapters.media.ebml_elements import UNKNOWN, Element, read_header, read_size
+from orchestrator.adapters.media.ebml import CLUSTER, SEGMENT, Segment, Track
+from orchestrator.adapters.media.ebml_elements import UNKNOWN, bounds, read_size
 from orchestrator.adapters.media.findings import MIB, over_limit
 from orchestrator.adapters.media.ranges import Reader
 from orchestrator.adapters.media.timing import Spot, Timing
@@ -17,17 +17,27 @@ from orchestrator.adapters.media.timing import Spot, Timing
 WALK_ALL_BYTES: Final = 8 * MIB
 TAIL_WINDOWS: Final = (MIB, 4 * MIB, 16 * MIB, 40 * MIB)
 MIDDLE_WINDOW: Final = MIB
-MAX_WALKED: Final = 300_000  # elements looked at in one file: about a second
+MAX_WALKED: Final = 300_000  # elements looked at in one file: well below a second
+MAX_CLUSTERS: Final = 100_000  # places in one window that look like one
 MAX_SPOT_BYTES: Final = 24 * MIB
 _TIMESTAMP: Final = 0xE7
 _SIMPLE_BLOCK: Final = 0xA3
+_OPENING: Final = 3  # what a cluster costs beside an element
+_OPENED: Final = frozenset({CLUSTER, SEGMENT})
 _GROUP: Final = 0xA0
 _BLOCK: Final = 0xA1
 _DURATION: Final = 0x9B
 _REFERENCE: Final = 0xFB
 _LACING: Final = 0x06
 _KEY: Final = 0x80
+# A cluster's id, its size in any length, and the id of what may come first in it. Found without moving over it: bytes
+# of a picture may look like one in the middle of which a true one begins.
 _MAGIC: Final = b"\x1f\x43\xb6\x75"
+_CLUSTER: Final = re.compile(
+    rb"\x1f\x43\xb6\x75(?=(?:[\x80-\xff]|[\x40-\x7f].|[\x20-\x3f].{2}|[\x10-\x1f].{3}|[\x08-\x0f].{4}"
+    rb"|[\x04-\x07].{5}|[\x02\x03].{6}|\x01.{7})[\xe7\xbf\xec])",
+    re.DOTALL,
+)
 
 
 @dataclass(slots=True)
@@ -42,14 +52,12 @@ class Blocks:
 
 @dataclass(slots=True)
 class Budget:
-    """Counts the elements looked at, so that millions of empty ones end early."""
+    """Counts down the elements that may still be looked at, so that millions of empty ones end early."""
 
-    spent: int = 0
+    left: int = MAX_WALKED
 
-    def spend(self) -> None:
-        self.spent += 1
-        if self.spent > MAX_WALKED:
-            raise over_limit("elements", self.spent, MAX_WALKED)
+    def exhausted(self) -> NoReturn:
+        raise over_limit("elements", MAX_WALKED + 1, MAX_WALKED)
 
 
 def measure(reader: Reader, segment: Segment, track: Track) -> Timing:
@@ -144,10 +152,9 @@ def _tail(reader: Reader, segment: Segment, track: Track, budget: Budget) -> Blo
 def _last_clusters(raw: bytes, base: int, track: Track, budget: Budget) -> Blocks:
     """From the end backwards: clusters that chain to the end, until they hold a key frame and two blocks."""
     best = Blocks()
-    at = stop = len(raw)
-    while (at := raw.rfind(_MAGIC, 0, at)) >= 0:
-        if not _is_cluster(raw, at):
-            continue
+    stop = len(raw)
+    _few_clusters(raw)
+    for at in reversed([found.start() for found in _CLUSTER.finditer(raw)]):
         stretch = _Stretch(raw, base, track, budget)
         found = stretch.walk(at, stop, known_end=stop == len(raw))
         if not found.complete:
@@ -168,24 +175,20 @@ def _middle(reader: Reader, segment: Segment, track: Track, budget: Budget) -> l
     for window in (MIDDLE_WINDOW, 4 * MIDDLE_WINDOW):
         start = max(floor, middle - window)
         raw = reader.read_at(start, middle - start)
-        at = -1
-        found: list[tuple[int, int, int]] = []
-        while (at := raw.find(_MAGIC, at + 1)) >= 0:
-            if _is_cluster(raw, at):
-                found = _Stretch(raw, start, track, budget).walk(at, len(raw)).keys
-                break
+        _few_clusters(raw)
+        cluster = _CLUSTER.search(raw)
+        if cluster is None:
+            continue
+        found = _Stretch(raw, start, track, budget).walk(cluster.start(), len(raw)).keys
         found = [key for key in found if key[1] + key[2] <= segment.end]
         if found:
             return found[-1:]
     return []
 
 
-def _is_cluster(raw: bytes, at: int) -> bool:
-    element = read_header(raw, at)
-    if element is None:
-        return False
-    inner = read_header(raw, element.start)
-    return inner is not None and inner.id in {_TIMESTAMP, CRC, VOID}
+def _few_clusters(raw: bytes) -> None:
+    if (number := raw.count(_MAGIC)) > MAX_CLUSTERS:
+        raise over_limit("clusters", number, MAX_CLUSTERS)
 
 
 class _Stretch:
@@ -195,7 +198,7 @@ class _Stretch:
         self._budget = budget
         self._raw = raw
         self._base = base
-        self._track = track
+        self._number_of_track = track.number
         self._cluster_time = 0
         self._found = Blocks()
 
@@ -205,70 +208,83 @@ class _Stretch:
         Args:
             known_end: `stop` is where the segment ends, so that running past it means a cut.
         """
-        raw, out = self._raw, self._found
+        raw, out, budget = self._raw, self._found, self._budget
         while at < stop:
-            self._budget.spend()
-            element = read_header(raw, at)
-            if element is None:
+            budget.left -= 1
+            if budget.left < 0:
+                budget.exhausted()
+            header = bounds(raw, at)
+            if header is None:
                 return out
-            if element.id in {CLUSTER, SEGMENT}:
+            kind, start, end = header
+            if kind in _OPENED:
+                budget.left -= _OPENING
                 self._cluster_time = 0
-                at = element.start
+                at = start
                 continue
-            if element.end == UNKNOWN:
+            if end == UNKNOWN:
                 return out
-            if element.end > stop:
-                cut = element.id in {_SIMPLE_BLOCK, _GROUP}
+            if end > stop:
+                cut = kind in {_SIMPLE_BLOCK, _GROUP}
                 out.complete = known_end and cut
-                if cut and not known_end and element.id == _SIMPLE_BLOCK:
-                    self._block(element, key=None)  # begins in the window: still tells where a key frame is
+                if cut and not known_end and kind == _SIMPLE_BLOCK:
+                    self._block(start, end, key=None)  # begins in the window: still tells where a key frame is
                 return out
-            self._take(element)
-            at = element.end
+            self._take(kind, start, end)
+            at = end
         out.complete = at == stop
         return out
 
-    def _take(self, element: Element) -> None:
-        if element.id == _TIMESTAMP:
-            self._cluster_time = self._number(element)
-        elif element.id == _SIMPLE_BLOCK:
-            self._block(element, key=None)
-        elif element.id == _GROUP:
-            self._group(element)
+    def _take(self, kind: int, start: int, end: int) -> None:
+        if kind == _SIMPLE_BLOCK:
+            self._block(start, end, key=None)
+        elif kind == _GROUP:
+            self._group(start, end)
+        elif kind == _TIMESTAMP:
+            self._cluster_time = self._number(start, end)
 
-    def _number(self, element: Element) -> int:
-        return int.from_bytes(self._raw[element.start : min(element.end, element.start + 8)], "big")
+    def _number(self, start: int, end: int) -> int:
+        return int.from_bytes(self._raw[start : min(end, start + 8)], "big")
 
-    def _block(self, element: Element, *, key: bool | None) -> int | None:
+    def _block(self, at: int, end: int, *, key: bool | None) -> int | None:
         """Take one Block (`key` is told by its group) or SimpleBlock; gives its time when it is the track's."""
-        number = read_size(self._raw, element.start)
-        if number is None or number[0] != self._track.number:
+        raw = self._raw
+        if at + 4 > end or at + 4 > len(raw):
             return None
-        at = element.start + number[1]
-        if at + 3 > min(len(self._raw), element.end):
-            return None
-        relative, flags = struct.unpack_from(">hB", self._raw, at)
-        time: int = self._cluster_time + relative
+        if raw[at] >= 0x80:
+            if raw[at] - 0x80 != self._number_of_track:
+                return None
+            at += 1
+        else:
+            number = read_size(raw, at)
+            if number is None or number[0] != self._number_of_track:
+                return None
+            at += number[1]
+            if at + 3 > min(len(raw), end):
+                return None
+        relative, flags = raw[at] << 8 | raw[at + 1], raw[at + 2]
+        time = self._cluster_time + (relative - 0x10000 if relative & 0x8000 else relative)
         self._found.times.append(time)
-        is_key = bool(flags & _KEY) if key is None else key
-        if is_key and not flags & _LACING:
-            self._found.keys.append((time, self._base + at + 3, element.end - at - 3))
+        if (flags & _KEY if key is None else key) and not flags & _LACING:
+            self._found.keys.append((time, self._base + at + 3, end - at - 3))
         return time
 
-    def _group(self, group: Element) -> None:
-        at, block, duration, key = group.start, None, None, True
-        while at < group.end:
-            self._budget.spend()
-            element = read_header(self._raw, at)
-            if element is None or element.end == UNKNOWN or element.end > group.end:
+    def _group(self, at: int, stop: int) -> None:
+        raw, block, duration, key = self._raw, None, None, True
+        while at < stop:
+            self._budget.left -= 1
+            if self._budget.left < 0:
+                self._budget.exhausted()
+            header = bounds(raw, at)
+            if header is None or header[2] == UNKNOWN or header[2] > stop:
                 return
-            if element.id == _BLOCK:
-                block = element
-            elif element.id == _DURATION:
-                duration = self._number(element)
-            elif element.id == _REFERENCE:
+            kind, start, at = header
+            if kind == _BLOCK:
+                block = (start, at)
+            elif kind == _DURATION:
+                duration = self._number(start, at)
+            elif kind == _REFERENCE:
                 key = False
-            at = element.end
-        time = None if block is None else self._block(block, key=key)
+        time = None if block is None else self._block(*block, key=key)
         if time is not None and duration is not None:
             self._found.durations[time] = duration

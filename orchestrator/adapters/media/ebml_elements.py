@@ -55,6 +55,25 @@ def read_header(data: bytes, at: int) -> Element | None:
     return Element(kind[0], at, start, UNKNOWN if size[0] == UNKNOWN else start + size[0])
 
 
+def bounds(data: bytes, at: int) -> tuple[int, int, int] | None:
+    """(id, start, end) of the element that begins at `at`: as `read_header`, at a third of its time for short ids."""
+    if at + 5 < len(data) and data[at] >= 0x80 and (first := data[at + 1]) >= 0x10:
+        if first >= 0x80:
+            return data[at], at + 2, UNKNOWN if first == 0xFF else at + first - 0x7E
+        length = 9 - first.bit_length()
+        start, mask = at + 1 + length, (1 << 7 * length) - 1
+        size = int.from_bytes(data[at + 1 : start], "big") & mask
+        return data[at], start, UNKNOWN if size == mask else start + size
+    element = read_header(data, at)
+    return None if element is None else (element.id, element.start, element.end)
+
+
+def written(kind: int, *parts: bytes) -> bytes:
+    """An element of ours."""
+    body = b"".join(parts)
+    return kind.to_bytes((kind.bit_length() + 7) // 8, "big") + (1 << 56 | len(body)).to_bytes(8, "big") + body
+
+
 def children(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Element]:
     """Elements that fill [start, end). Raises Unusable when one does not fit or there are too many."""
     end = len(data) if end is None else end

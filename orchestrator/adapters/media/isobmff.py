@@ -17,6 +17,8 @@ MAX_TRACKS: Final = 64
 MAX_TOP_BOXES: Final = 50_000
 WALK_ALL_BYTES: Final = 4 * MIB
 WALK_MOOFS: Final = 8
+_FTYP_BYTES: Final = 256  # brands that FFmpeg sees
+_HEAD_BYTES: Final = 1024  # of boxes of fixed size
 PICTURE_BRANDS: Final = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"})
 KNOWN: Final = frozenset(
     {
@@ -40,7 +42,7 @@ class TopBox:
 
 @dataclass(slots=True)
 class Movie:
-    """What the header says; times in units of `timescale`."""
+    """What the header says; times in units of `timescale`. `tops` are the boxes around it, in the order of the file."""
 
     container: str
     brand: str | None = None
@@ -52,7 +54,12 @@ class Movie:
     moofs: list[TopBox] = field(default_factory=list)
     moofs_complete: bool = True
     media_at: int = 0
+    moov_at: int = 0
+    tops: list[TopBox] = field(default_factory=list)
     defaults: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    ftyp: bytes = b""
+    mvhd: bytes = b""
+    trex: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,6 +73,7 @@ class _Top:
     cut: TopBox | None = None
     last: TopBox | None = None
     moofs: list[TopBox] = field(default_factory=list)
+    all: list[TopBox] = field(default_factory=list)
     moofs_complete: bool = True
     junk_at: int | None = None
 
@@ -113,6 +121,7 @@ def _top_box(raw: bytes, at: int, size_bytes: int) -> TopBox | None:
 
 
 def _remember(top: _Top, box: TopBox) -> None:
+    top.all.append(box)
     if box.kind == b"ftyp" and top.ftyp is None:
         top.ftyp = box
     elif box.kind == b"moov" and top.moov is None:
@@ -142,6 +151,10 @@ def read_movie(reader: Reader, report: Report) -> Movie:
         report.note("trailing_data", "container", f"There are foreign bytes behind byte {top.junk_at}.")
     raw = _movie_header(reader, top.moov)
     movie = _parse(raw, Movie(container, brand), report)
+    movie.moov_at, movie.tops = top.moov.at, top.all
+    if top.ftyp is not None:
+        movie.ftyp = reader.read_at(top.ftyp.at, min(top.ftyp.size, _FTYP_BYTES))
+        movie.ftyp = len(movie.ftyp).to_bytes(4, "big") + movie.ftyp[4:]
     movie.moofs, movie.moofs_complete = top.moofs, top.moofs_complete
     movie.fragmented = movie.fragmented or bool(top.moofs)
     movie.media_at = top.mdat.at if top.mdat else 0
@@ -183,9 +196,7 @@ def _has_items(reader: Reader, meta: TopBox) -> bool:
 def _movie_header(reader: Reader, moov: TopBox) -> bytes:
     if moov.size > MAX_MOOV_BYTES:
         raise over_limit("bytes of header", moov.size, MAX_MOOV_BYTES)
-    raw = reader.read_at(moov.at, moov.size)
-    reader.pin(moov.at, raw)
-    return raw[moov.head :]
+    return reader.read_at(moov.at + moov.head, moov.size - moov.head)
 
 
 def _inflated(boxes: Boxes, cmov: Box) -> bytes:
@@ -221,6 +232,7 @@ def _parse(raw: bytes, movie: Movie, report: Report) -> Movie:
         wide = boxes.unpack(">B", mvhd, 0)[0] == 1
         movie.timescale, movie.duration = boxes.unpack(">IQ" if wide else ">II", mvhd, 20 if wide else 12)
         movie.duration = 0 if movie.duration in {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else movie.duration
+        movie.mvhd = boxes.body(mvhd, _HEAD_BYTES)
     if (mvex := kinds.get(b"mvex")) is not None:
         movie.fragmented = True
         _defaults(boxes, mvex, movie)
@@ -239,3 +251,4 @@ def _defaults(boxes: Boxes, mvex: Box, movie: Movie) -> None:
         elif box.kind == b"trex":
             track, _, duration, size, flags = boxes.unpack(">5I", box, 4)
             movie.defaults[track] = (duration, size, flags)
+            movie.trex[track] = boxes.body(box, _HEAD_BYTES)

@@ -79,17 +79,21 @@ class Boxes:
             box = next((each for each in self.children(box.start, box.end) if each.kind == kind), None)
         return box
 
+    def body(self, box: Box, most: int) -> bytes:
+        """The box's content, at most the first `most` bytes."""
+        return self.data[box.start : min(box.end, box.start + most)]
+
     def unpack(self, layout: str, box: Box, offset: int) -> tuple[int, ...]:
         """Numbers at an offset of the box's body. Raises Unusable when the box is too short."""
         if box.start + offset + struct.calcsize(layout) > box.end:
             raise corrupt(f"box {box.name!r} is too short")
         return struct.unpack_from(layout, self.data, box.start + offset)
 
-    def table(self, box: Box, columns: int, what: str, *, wide: bool = False) -> array[int]:
+    def table(self, box: Box, columns: int, what: str, *, wide: bool = False, most: int = MAX_SAMPLES) -> array[int]:
         """A full box's counted table of 32 bit (or 64 bit) columns, flat. Count and length are checked first."""
         (count,) = self.unpack(">I", box, 4)
-        if count > MAX_SAMPLES:
-            raise over_limit(what, count, MAX_SAMPLES)
+        if count > most:
+            raise over_limit(what, count, most)
         return self.numbers(box, 8, count * columns, wide=wide)
 
     def numbers(self, box: Box, offset: int, count: int, *, wide: bool = False) -> array[int]:

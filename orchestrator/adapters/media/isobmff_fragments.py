@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate, chain, compress, count, islice, repeat
+from operator import add, gt
 from typing import Final
 
 from orchestrator.adapters.media.findings import MIB, Report, Unusable, over_limit
-from orchestrator.adapters.media.isobmff import Movie, TopBox
+from orchestrator.adapters.media.isobmff import MAX_TOP_BOXES, Movie, TopBox
 from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES, Box, Boxes
 from orchestrator.adapters.media.isobmff_length import edited
 from orchestrator.adapters.media.isobmff_track import Track
@@ -27,22 +30,40 @@ _FOLLOWERS: Final = frozenset(
 
 @dataclass(slots=True)
 class Fragment:
-    """What one track has in one moof; times in track units, places in the file."""
+    """What one track has in one moof: a row per sample; times in track units, places in the file."""
 
     start: int | None = None
     durations: list[int] = field(default_factory=list)
     shifts: list[int] = field(default_factory=list)
-    places: list[tuple[int, int]] = field(default_factory=list)
-    sync: list[bool] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+
+    @property
+    def columns(self) -> tuple[list[int], ...]:
+        return self.durations, self.shifts, self.offsets, self.sizes, self.flags
+
+    def extend(self, more: Iterable[list[int]]) -> None:
+        """Args: more: in the order of `columns`."""
+        for column, values in zip(self.columns, more, strict=True):
+            column.extend(values)
 
     def shown(self, at: int) -> tuple[int, int]:
         """First and last moment on screen when the fragment starts at `at`."""
-        first = last = None
-        for duration, shift in zip(self.durations, self.shifts, strict=True):
-            first = at + shift if first is None else min(first, at + shift)
-            last = at + shift + duration if last is None else max(last, at + shift + duration)
-            at += duration
-        return first or 0, last or 0
+        moments = list(accumulate(self.durations, initial=at))
+        first = min(map(add, moments, self.shifts), default=0)
+        return first, max(map(add, islice(moments, 1, None), self.shifts), default=0)
+
+    def first_key(self) -> int | None:
+        """Index of the first sample that can be decoded alone."""
+        return next((i for i, flags in enumerate(self.flags) if not flags & _NOT_SYNC), None)
+
+    def keep_whole(self, size_bytes: int) -> None:
+        """Forget all samples from the first that does not lie inside a file of that size."""
+        beyond = map(gt, map(add, self.offsets, self.sizes), repeat(size_bytes))
+        first = next(compress(count(), beyond), len(self.sizes))
+        for column in self.columns:
+            del column[first:]
 
 
 def measure(reader: Reader, movie: Movie, track: Track, report: Report) -> Timing:
@@ -78,7 +99,7 @@ class _Line:
         self.frames = track.samples.count
         self.gap = 0
         self.keys: list[Spot] = []
-        self._next = track.samples.length()
+        self._next = track.samples.length
         if track.samples.count:
             self.first, self.last = track.samples.shown()
             self.gap = track.samples.longest()
@@ -93,14 +114,14 @@ class _Line:
             self.gap = max(self.gap, at - self._next)
         self.first = first if self.first is None else min(self.first, first)
         self.last = last if self.last is None else max(self.last, last)
-        self.gap = max(self.gap, *fragment.durations)
+        self.gap = max(chain((self.gap,), fragment.durations))
         self.frames += len(fragment.durations)
         if self.frames > MAX_SAMPLES:
             raise over_limit("samples", self.frames, MAX_SAMPLES)
         self._next = at + sum(fragment.durations)
-        if (key := next((i for i, sync in enumerate(fragment.sync) if sync), None)) is not None:
+        if (key := fragment.first_key()) is not None:
             moment = (at + sum(fragment.durations[:key])) / self._track.timescale
-            self.keys.append(Spot(*fragment.places[key], moment))
+            self.keys.append(Spot(fragment.offsets[key], fragment.sizes[key], moment))
 
 
 def _spots(line: _Line, track: Track) -> list[Spot]:
@@ -121,52 +142,65 @@ def _head_and_tail(reader: Reader, movie: Movie, track: Track, line: _Line) -> N
         start = max(reader.size_bytes - window, after)
         raw = reader.read_at(start, reader.size_bytes - start)
         found = _tail(reader, raw, start, movie, track)
-        if found:
-            for index, fragment in enumerate(found):
-                line.add(fragment, jump=index == 0)
+        if found is not None:
+            line.add(found, jump=True)
             return
         if start == after:
             return
 
 
-def _tail(reader: Reader, raw: bytes, start: int, movie: Movie, track: Track) -> list[Fragment]:
-    """Fragments of the track at the end of the file, from the last place where the boxes chain to the end."""
-    at = len(raw)
-    while (at := raw.rfind(b"moof", 0, at)) >= 4:
-        chain = list(_chain(raw, at - 4, start, reader.size_bytes))
-        if not chain:
+def _tail(reader: Reader, raw: bytes, start: int, movie: Movie, track: Track) -> Fragment | None:
+    """The last fragment of the track, at a place from where the boxes chain to the end of the file."""
+    at, chains = len(raw), _Chains(raw)
+    for _ in range(MAX_MOOFS):
+        at = raw.rfind(b"moof", 0, at)
+        if at < 4:
+            return None
+        if not chains.reach_the_end(at - 4):
             continue
+        size = int.from_bytes(raw[at - 4 : at], "big")
         try:
-            found = [_fragment(reader, box, movie, track) for box in chain]
+            found = _fragment(reader, TopBox(b"moof", start + at - 4, 16 if size == 1 else 8, size), movie, track)
         except Unusable:
             continue
-        ours = [each for each in found if each is not None and each.durations and each.start is not None]
-        if ours:
-            return ours
-    return []
+        if found is not None and found.durations and found.start is not None:
+            return found
+    raise over_limit("fragments", MAX_MOOFS + 1, MAX_MOOFS)
 
 
-def _chain(raw: bytes, at: int, start: int, size_bytes: int) -> Iterator[TopBox]:
-    """The moofs from `at`, if the boxes from there chain exactly to the end of the file or to a cut-off box."""
-    out: list[TopBox] = []
-    while at + 8 <= len(raw):
-        size, kind = struct.unpack_from(">I4s", raw, at)
-        head = 8
-        if size == 1 and at + 16 <= len(raw):
-            size, head = struct.unpack_from(">Q", raw, at + 8)[0], 16
-        elif size == 0:
-            size = len(raw) - at
-        if size < head or kind not in _FOLLOWERS:
-            return
-        if at + size > len(raw):
-            if start + len(raw) == size_bytes and out:
-                yield from out
-            return
-        if kind == b"moof":
-            out.append(TopBox(kind, start + at, head, size))
-        at += size
-    if len(raw) - at < 8:
-        yield from out
+class _Chains:
+    """Tells from where in the last bytes of a file boxes chain to its end, or to a box that is cut off there."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._known: dict[int, bool] = {}
+        self._left = MAX_TOP_BOXES
+
+    def reach_the_end(self, at: int) -> bool:
+        raw, path = self._raw, []
+        while at not in self._known:
+            if len(raw) - at < 8:
+                self._known[at] = True
+                break
+            self._left -= 1
+            if self._left < 0:
+                raise over_limit("boxes", MAX_TOP_BOXES + 1, MAX_TOP_BOXES)
+            path.append(at)
+            size, kind = struct.unpack_from(">I4s", raw, at)
+            head = 8
+            if size == 1 and at + 16 <= len(raw):
+                size, head = struct.unpack_from(">Q", raw, at + 8)[0], 16
+            elif size == 0:
+                size = len(raw) - at
+            if size < head or kind not in _FOLLOWERS:
+                self._known[at] = False
+            elif at + size > len(raw):  # cut off: good as an end, but no fragment to look at
+                self._known |= dict.fromkeys(path[:-1], True)
+                return len(path) > 1
+            else:
+                at += size
+        self._known |= dict.fromkeys(path, self._known[at])
+        return self._known[at]
 
 
 def _fragment(reader: Reader, moof: TopBox, movie: Movie, track: Track) -> Fragment | None:
@@ -182,14 +216,11 @@ def _fragment(reader: Reader, moof: TopBox, movie: Movie, track: Track) -> Fragm
         run = _Traf(boxes, traf, moof.at, end_of_data, movie)
         end_of_data = run.end_of_data
         if run.track_id == track.id:
-            whole = run.whole(reader.size_bytes)
+            run.fragment.keep_whole(reader.size_bytes)
             if out is None:
-                out = whole
-            else:
-                out.durations += whole.durations
-                out.shifts += whole.shifts
-                out.places += whole.places
-                out.sync += whole.sync
+                out = run.fragment
+                continue
+            out.extend(run.fragment.columns)
     return out
 
 
@@ -233,9 +264,10 @@ class _Traf:
                 at += 4
 
     def _run(self, box: Box) -> None:
-        flags, count = self._boxes.unpack(">II", box, 0)
-        if len(self.fragment.durations) + count > MAX_FRAGMENT_SAMPLES:
-            raise over_limit("samples in a fragment", count, MAX_FRAGMENT_SAMPLES)
+        flags, number = self._boxes.unpack(">II", box, 0)
+        out = self.fragment
+        if len(out.durations) + number > MAX_FRAGMENT_SAMPLES:
+            raise over_limit("samples in a fragment", number, MAX_FRAGMENT_SAMPLES)
         at = 8
         place = self.end_of_data
         if flags & 0x1:
@@ -245,27 +277,17 @@ class _Traf:
         if flags & 0x4:
             (first_flags,) = self._boxes.unpack(">I", box, at)
             at += 4
-        columns = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
-        table = self._boxes.numbers(box, at, count * len(columns))
-        column = {bit: table[index :: len(columns)] for index, bit in enumerate(columns)}
-        signed = bool(flags >> 24)
-        for index in range(count):
-            size = column[0x200][index] if 0x200 in column else self._size
-            sample_flags = column[0x400][index] if 0x400 in column else self._flags
-            if index == 0 and first_flags is not None:
-                sample_flags = first_flags
-            shift = column[0x800][index] if 0x800 in column else 0
-            self.fragment.durations.append(column[0x100][index] if 0x100 in column else self._duration)
-            self.fragment.shifts.append(shift - (1 << 32) if signed and shift >> 31 else shift)
-            self.fragment.places.append((place, size))
-            self.fragment.sync.append(not sample_flags & _NOT_SYNC)
-            place += size
-        self.end_of_data = place
-
-    def whole(self, size_bytes: int) -> Fragment:
-        """The samples that lie inside the file, up to the first that does not."""
-        places = self.fragment.places
-        keep = next((i for i, (at, size) in enumerate(places) if at + size > size_bytes), len(places))
-        for values in (self.fragment.durations, self.fragment.shifts, places, self.fragment.sync):
-            del values[keep:]
-        return self.fragment
+        present = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+        table = self._boxes.numbers(box, at, number * len(present))
+        column = {bit: table[index :: len(present)] for index, bit in enumerate(present)}
+        constant = {0x100: self._duration, 0x200: self._size, 0x400: self._flags, 0x800: 0}
+        durations, sizes, sample_flags, shifts = (
+            column[bit].tolist() if bit in column else [value] * number for bit, value in constant.items()
+        )
+        if number and first_flags is not None:
+            sample_flags[0] = first_flags
+        if flags >> 24 and 0x800 in column:  # version 1: shifts have a sign
+            shifts = array("i", column[0x800].tobytes()).tolist()
+        offsets = list(accumulate(sizes, initial=place))
+        self.end_of_data = offsets.pop()
+        out.extend((durations, shifts, offsets, sizes, sample_flags))

@@ -21,7 +21,7 @@ def measure(movie: Movie, track: Track, report: Report) -> Timing:
     if not samples.count or not scale:
         out.header_s = _claimed(movie, track, 0, 0)
         return out
-    length = samples.length()
+    length = samples.length
     start, end = samples.shown()
     out.length_s = edited(movie, track, (start, end), report, out)
     out.gap_s = max(samples.longest(), (end - start) - length) / scale
@@ -67,7 +67,7 @@ def _claimed(movie: Movie, track: Track, media_s: float, shown_s: float) -> floa
         claims.append((track.duration / track.timescale, media_s))
     if movie.duration and movie.timescale:
         others = [each for each in movie.tracks if each is not track and each.timescale and each.samples.count]
-        longest = [shown_s, *(other.samples.length() / other.timescale for other in others)]
+        longest = [shown_s, *(other.samples.length / other.timescale for other in others)]
         says = movie.duration / movie.timescale
         claims.append((says, min(longest, key=lambda each: abs(each - says))))
     if not claims:

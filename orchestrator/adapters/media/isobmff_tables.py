@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate, chain, compress, islice, repeat
-from operator import add, mul, sub
+from operator import add, lt, mul, sub
+from sys import byteorder
 from typing import Final
 
 from orchestrator.adapters.media.findings import corrupt, over_limit
@@ -15,12 +17,19 @@ from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES, Box, Boxes
 
 MAX_RUNS: Final = 200_000  # chunks are of a few sizes; each run costs a step in Python
 _EDGE_SAMPLES: Final = 64  # reorder depth is 16 at most; the first and last shown sample are among these
+_PCM_PACKET: Final = 1024  # single values of PCM that FFmpeg takes at once
+_HIGH: Final = bytes(byte >> 4 for byte in range(256))
+_LOW: Final = bytes(byte & 15 for byte in range(256))
 _SIGN: Final = 1 << 31
 
 
-@dataclass(slots=True)
+@dataclass
 class Samples:
-    """Sample tables of a track, checked. Times in the track's own units."""
+    """Sample tables of a track, checked. Times in the track's own units.
+
+    The tables of times list exactly `count` samples. A table may have two million rows: whatever is asked twice is
+    kept, and loops run inside the standard library.
+    """
 
     count: int = 0
     constant_size: int = 0
@@ -39,98 +48,77 @@ class Samples:
         """Sound whose "samples" are single PCM values: their number is no measure of work."""
         return bool(self.constant_size) and len(self.time_deltas) == 1 and self.time_deltas[0] == 1
 
+    @cached_property
     def length(self) -> int:
-        """Sum of all sample durations; the last duration goes on when the table is short, as in FFmpeg."""
-        listed = sum(self.time_counts)
-        total: int = sum(map(mul, self.time_counts, self.time_deltas))
-        if listed == self.count or not self.time_deltas:
-            return total
-        if listed < self.count:
-            return total + (self.count - listed) * self.time_deltas[-1]
-        return sum(islice(_expand(self.time_counts, self.time_deltas), self.count))
+        """Sum of all sample durations."""
+        return sum(map(mul, self.time_counts, self.time_deltas))
 
     def shown(self) -> tuple[int, int]:
         """First and last moment on screen, in composition time."""
-        length = self.length()
         if not self.count:
             return 0, 0
-        first, at = [], 0
-        head = zip(self._durations(), self._shifts(), strict=False)
-        for duration, shift in islice(head, min(self.count, _EDGE_SAMPLES)):
-            first.append(at + _signed(shift))
-            at += duration
-        if self.count <= _EDGE_SAMPLES:
-            return min(first), max(self._ends(0, 0))
-        skip = self.count - _EDGE_SAMPLES
-        tail_start = length - sum(islice(self._durations(), skip, self.count))
-        return min(first), max(self._ends(skip, tail_start))
-
-    def _ends(self, skip: int, at: int) -> Iterator[int]:
-        pairs = zip(self._durations(), self._shifts(), strict=False)
-        for duration, shift in islice(pairs, skip, self.count):
-            yield at + _signed(shift) + duration
-            at += duration
+        edge = min(self.count, _EDGE_SAMPLES)
+        durations = list(islice(_expand(self.time_counts, self.time_deltas), edge))
+        shifts = islice(chain(_expand(self.shift_counts, self.shifts), repeat(0)), edge)
+        first = min(map(add, accumulate(durations, initial=0), map(_signed, shifts)))
+        durations = list(islice(_expand(reversed(self.time_counts), reversed(self.time_deltas)), edge))
+        shifts = islice(chain(_expand(reversed(self.shift_counts), reversed(self.shifts)), repeat(0)), edge)
+        ends = map(sub, repeat(self.length), accumulate(durations, initial=0))
+        return first, max(map(add, ends, map(_signed, shifts)))
 
     def longest(self) -> int:
-        return max(compress(self.time_deltas, self.time_counts), default=0)
+        return max(self.time_deltas, default=0)
 
     def steady(self) -> bool:
         """All samples but the last have one duration."""
-        last = self.time_deltas[-1:] if self.time_counts and self.time_counts[-1] > 1 else []
-        return len({*compress(self.time_deltas[:-1], self.time_counts), *last}) <= 1
+        deltas = self.time_deltas
+        others = len(deltas) - deltas.count(deltas[0]) if deltas else 0
+        return not others or (others == 1 and deltas[-1] != deltas[0] and self.time_counts[-1] == 1)
 
-    def _durations(self) -> Iterator[int]:
-        last = self.time_deltas[-1] if self.time_deltas else 0
-        return chain(_expand(self.time_counts, self.time_deltas), repeat(last))
-
-    def _shifts(self) -> Iterator[int]:
-        return chain(_expand(self.shift_counts, self.shifts), repeat(0))
-
+    @cached_property
     def total_bytes(self) -> int:
         return self.constant_size * self.count if self.constant_size else sum(self.sizes)
 
+    @cached_property
+    def chunk_starts(self) -> array[int]:
+        """Index of the first sample of each chunk, and the number of samples in all chunks behind."""
+        spans = map(sub, self.stops(), self.chunk_of_run)
+        return array("Q", accumulate(chain.from_iterable(map(repeat, self.samples_of_run, spans)), initial=0))
+
+    def stops(self) -> Iterable[int]:
+        """Behind the last chunk of each run."""
+        return islice(chain(self.chunk_of_run, [len(self.chunks) + 1]), 1, None)
+
     def end_of_data(self) -> int:
         """Where the last byte of any chunk lies, by the tables alone."""
-        ends = None if self.constant_size else array("Q", accumulate(self.sizes, initial=0))
-        furthest = 0
-        for first, stop, sample, per_chunk in self._runs():
-            whole = min(stop - first, (self.count - sample) // per_chunk)
-            last = sample + whole * per_chunk
-            if ends is None:
-                places = self.chunks[first : first + whole]
-                furthest = max([furthest, *(place + per_chunk * self.constant_size for place in places)])
-            elif whole:
-                sizes = map(sub, ends[sample + per_chunk : last + 1 : per_chunk], ends[sample:last:per_chunk])
-                furthest = max([furthest, *map(add, self.chunks[first : first + whole], sizes)])
-            if first + whole < stop and last < self.count:  # the last chunk is not full
-                size = (self.count - last) * self.constant_size if ends is None else ends[self.count] - ends[last]
-                furthest = max(furthest, self.chunks[first + whole] + size)
-        return furthest
+        starts = self.chunk_starts
+        full = bisect_right(starts, self.count)  # the chunks behind have fewer samples than they could, or none
+        starts = starts[:full]
+        if full < len(self.chunk_starts):
+            starts.append(self.count)
+        if self.constant_size:
+            places = map(mul, starts, repeat(self.constant_size))
+        else:
+            sums = array("Q", accumulate(self.sizes, initial=0))
+            places = map(sums.__getitem__, starts)
+        before = array("Q", places)
+        held = map(sub, islice(before, 1, None), before)
+        return max((at + size for at, size in zip(self.chunks, held, strict=False) if size), default=0)
 
-    def _runs(self) -> Iterator[tuple[int, int, int, int]]:
-        """(first chunk, chunk behind the last, first sample, samples in each chunk), as far as there are samples."""
-        sample = 0
-        total = len(self.chunks)
-        behind = chain(islice(self.chunk_of_run, 1, None), repeat(total + 1))
-        first = 0
-        for next_run, per_chunk in zip(behind, self.samples_of_run, strict=False):
-            stop = min(max(next_run - 1, first), total)
-            if sample >= self.count or first >= total:
-                return
-            if per_chunk:
-                yield first, stop, sample, per_chunk
-            sample += (stop - first) * per_chunk
-            first = stop
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """(first chunk, chunk behind the last, samples in each chunk)."""
+        for first, stop, per_chunk in zip(self.chunk_of_run, self.stops(), self.samples_of_run, strict=True):
+            yield first - 1, stop - 1, per_chunk
 
     def locate(self, wanted: int) -> tuple[int, int] | None:
         """(offset, size) of a sample by index, None when the tables do not reach it."""
-        for first, stop, sample, per_chunk in self._runs():
-            if wanted < sample + (stop - first) * per_chunk:
-                chunk, inside = divmod(wanted - sample, per_chunk)
-                if self.constant_size:
-                    return self.chunks[first + chunk] + inside * self.constant_size, self.constant_size
-                return self.chunks[first + chunk] + sum(self.sizes[wanted - inside : wanted]), self.sizes[wanted]
-        return None
+        starts = self.chunk_starts
+        chunk = bisect_right(starts, wanted) - 1
+        if chunk >= len(self.chunks):
+            return None
+        if self.constant_size:
+            return self.chunks[chunk] + (wanted - starts[chunk]) * self.constant_size, self.constant_size
+        return self.chunks[chunk] + sum(self.sizes[starts[chunk] : wanted]), self.sizes[wanted]
 
     def sync_before(self, wanted: int) -> int | None:
         """Index of the last sample at or before `wanted` that can be decoded alone."""
@@ -140,10 +128,10 @@ class Samples:
         return self.sync[place - 1] - 1 if place and self.sync[place - 1] else None
 
     def seconds_at(self, wanted: int, timescale: int) -> float:
-        return sum(islice(self._durations(), wanted)) / timescale
+        return sum(islice(_expand(self.time_counts, self.time_deltas), wanted)) / timescale
 
 
-def _expand(counts: array[int], values: array[int]) -> Iterator[int]:
+def _expand(counts: Iterable[int], values: Iterable[int]) -> Iterator[int]:
     return chain.from_iterable(map(repeat, values, counts))
 
 
@@ -166,13 +154,11 @@ def read_samples(boxes: Boxes, stbl: Box, *, sound: bool) -> Samples:
     times, shifts, runs = found.get(b"stts"), found.get(b"ctts"), found.get(b"stsc")
     places, wide_places, sync = found.get(b"stco"), found.get(b"co64"), found.get(b"stss")
     if times is not None:
-        table = boxes.table(times, 2, "time entries")
-        out.time_counts, out.time_deltas = table[0::2], table[1::2]
+        out.time_counts, out.time_deltas = _pairs(boxes.table(times, 2, "time entries"))
     if shifts is not None:
-        table = boxes.table(shifts, 2, "composition entries")
-        out.shift_counts, out.shifts = table[0::2], table[1::2]
+        out.shift_counts, out.shifts = _pairs(boxes.table(shifts, 2, "composition entries"))
     if runs is not None:
-        table = boxes.table(runs, 3, "chunk runs")
+        table = boxes.table(runs, 3, "chunk runs", most=MAX_RUNS)
         out.chunk_of_run, out.samples_of_run = table[0::3], table[1::3]
     if places is not None:
         out.chunks = boxes.table(places, 1, "chunks")
@@ -182,7 +168,35 @@ def read_samples(boxes: Boxes, stbl: Box, *, sound: bool) -> Samples:
         out.sync = boxes.table(sync, 1, "key frames")
     _read_sizes(boxes, found, out, sound=sound)
     _check_counts(out, sound=sound)
+    _fit(out.time_counts, out.time_deltas, out.count, last=out.time_deltas[-1] if out.time_deltas else 0)
+    _fit(out.shift_counts, out.shifts, out.count, last=0)
     return out
+
+
+def _pairs(table: array[int]) -> tuple[array[int], array[int]]:
+    """The columns of counts and values, without rows that count nothing."""
+    counts, values = table[0::2], table[1::2]
+    if 0 in counts:
+        values = array("I", compress(values, counts))
+        counts = array("I", filter(None, counts))
+    return counts, values
+
+
+def _fit(counts: array[int], values: array[int], total: int, *, last: int) -> None:
+    """Make a table list `total` samples: cut off what is too much, go on with `last` as FFmpeg does."""
+    if not counts:
+        return
+    listed = sum(counts)
+    while listed > total:
+        listed -= counts.pop()
+        value = values.pop()
+        if listed < total:
+            counts.append(total - listed)
+            values.append(value)
+            return
+    if listed < total:
+        counts.append(total - listed)
+        values.append(last)
 
 
 def _read_sizes(boxes: Boxes, found: dict[bytes, Box], out: Samples, *, sound: bool) -> None:
@@ -206,26 +220,33 @@ def _small_sizes(boxes: Boxes, box: Box, width: int, count: int) -> array[int]:
     if len(body) * 8 < count * width:
         raise corrupt("table 'stz2' is shorter than its count")
     if width == 16:
-        return array("I", [body[2 * i] << 8 | body[2 * i + 1] for i in range(count)])
+        pairs = array("H", body[: 2 * count])
+        if byteorder == "little":
+            pairs.byteswap()
+        return array("I", pairs)
     if width == 8:
         return array("I", body[:count])
-    return array("I", [body[i // 2] >> (0 if i % 2 else 4) & 15 for i in range(count)])
+    halves = array("B", bytes(2 * len(body)))
+    halves[0::2] = array("B", body.translate(_HIGH))
+    halves[1::2] = array("B", body.translate(_LOW))
+    return array("I", halves[:count])
 
 
 def _check_counts(out: Samples, *, sound: bool) -> None:
-    if not (sound and out.by_chunks):
-        for counts, what in ((out.time_counts, "timed samples"), (out.shift_counts, "composition offsets")):
-            if (total := sum(counts)) > MAX_SAMPLES:
-                raise over_limit(what, total, MAX_SAMPLES)
-        behind = len(out.chunks) + 1
-        stops = chain(islice(out.chunk_of_run, 1, None), repeat(behind))
-        runs = zip(out.chunk_of_run, stops, out.samples_of_run, strict=False)
-        product = sum(max(0, min(stop, behind) - start) * per_chunk for start, stop, per_chunk in runs)
-        if product > MAX_SAMPLES:
-            raise over_limit("samples in chunks", product, MAX_SAMPLES)
-    if len(out.chunk_of_run) > MAX_RUNS:
-        raise over_limit("chunk runs", len(out.chunk_of_run), MAX_RUNS)
-    if any(a >= b for a, b in zip(out.chunk_of_run, out.chunk_of_run[1:], strict=False)):
+    if not all(map(lt, out.chunk_of_run, islice(out.chunk_of_run, 1, None))):
         raise corrupt("chunk runs are out of order")
     if out.count and not (out.chunks and out.samples_of_run and out.time_deltas):
         raise corrupt("samples without times or places")
+    if out.chunk_of_run and out.chunk_of_run[0] != 1:
+        raise corrupt("chunk runs do not begin at the first chunk")
+    there = bisect_right(out.chunk_of_run, len(out.chunks))
+    del out.chunk_of_run[there:], out.samples_of_run[there:]
+    product = sum(map(mul, map(sub, out.stops(), out.chunk_of_run), out.samples_of_run))
+    if sound and out.by_chunks:
+        product //= _PCM_PACKET
+    else:
+        for counts, what in ((out.time_counts, "timed samples"), (out.shift_counts, "composition offsets")):
+            if (total := sum(counts)) > MAX_SAMPLES:
+                raise over_limit(what, total, MAX_SAMPLES)
+    if product > MAX_SAMPLES:
+        raise over_limit("samples in chunks", product, MAX_SAMPLES)

@@ -11,11 +11,13 @@ from orchestrator.adapters.media.isobmff_tables import Samples, read_samples
 
 MAX_EDITS: Final = 256
 MAX_ENTRIES: Final = 16
+MAX_ENTRY_BYTES: Final = 1024 * 1024
 VIDEO: Final = b"vide"
 SOUND: Final = b"soun"
 _VISUAL_ENTRY_BYTES: Final = 78
 _SOUND_ENTRY_BYTES: Final = 28
 _UNSET: Final = (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+_KEPT_BYTES: Final = 1024  # of a handler's name, of which FFmpeg needs none
 _STILL_PICTURES: Final = frozenset({b"jpeg", b"png ", b"mjpa", b"mjpb", b"tiff", b"gif "})
 
 
@@ -40,7 +42,7 @@ class Edit:
 
 @dataclass(slots=True)
 class Track:
-    """What one trak box says."""
+    """What one trak box says; `kept` are bodies of boxes that FFmpeg has to see as they are."""
 
     index: int
     id: int = 0
@@ -53,6 +55,7 @@ class Track:
     edits: list[Edit] = field(default_factory=list)
     chapters: tuple[int, ...] = ()
     samples: Samples = field(default_factory=Samples)
+    kept: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def mirrored(self) -> bool:
@@ -76,6 +79,7 @@ def read_track(boxes: Boxes, trak: Box, index: int, report: Report) -> Track:
         at = 52 if version == 1 else 40
         a, b, _, c, d = boxes.unpack(">5i", tkhd, at)
         track.matrix = (a, b, c, d)
+        track.kept[b"tkhd"] = boxes.body(tkhd, _KEPT_BYTES)
     if (tref := kinds.get(b"tref")) is not None:
         _references(boxes, tref, track)
     if (edts := kinds.get(b"edts")) is not None and (elst := boxes.first(edts, b"elst")) is not None:
@@ -107,8 +111,10 @@ def _media(boxes: Boxes, mdia: Box, track: Track, report: Report) -> None:
         wide = boxes.unpack(">B", mdhd, 0)[0] == 1
         track.timescale, track.duration = boxes.unpack(">IQ" if wide else ">II", mdhd, 20 if wide else 12)
         track.duration = 0 if track.duration in _UNSET else track.duration
+        track.kept[b"mdhd"] = boxes.body(mdhd, _KEPT_BYTES)
     if (hdlr := kinds.get(b"hdlr")) is not None:
         track.handler = boxes.data[hdlr.start + 8 : min(hdlr.start + 12, hdlr.end)]
+        track.kept[b"hdlr"] = boxes.body(hdlr, 24) + b"\0"
     minf = kinds.get(b"minf")
     if minf is None:
         return
@@ -120,7 +126,10 @@ def _media(boxes: Boxes, mdia: Box, track: Track, report: Report) -> None:
     if (stbl := boxes.first(minf, b"stbl")) is None:
         return
     if judged and (stsd := boxes.first(stbl, b"stsd")) is not None:
+        if stsd.end - stsd.start > MAX_ENTRY_BYTES:
+            raise over_limit("bytes of sample entries", stsd.end - stsd.start, MAX_ENTRY_BYTES)
         track.entries = _entries(boxes, stsd, track, report)
+        track.kept[b"stsd"] = boxes.body(stsd, MAX_ENTRY_BYTES)
     track.samples = read_samples(boxes, stbl, sound=track.handler == SOUND)
     if judged and track.timescale == 0 and track.samples.count:
         raise corrupt("a track without a time scale")

@@ -12,10 +12,18 @@ import av
 import av.error
 import av.stream
 
-from orchestrator.adapters.media import decode, ebml, ebml_blocks, isobmff, isobmff_fragments, isobmff_length
+from orchestrator.adapters.media import (
+    decode,
+    ebml,
+    ebml_blocks,
+    isobmff,
+    isobmff_fragments,
+    isobmff_length,
+    isobmff_view,
+)
 from orchestrator.adapters.media.findings import Report, Unusable, corrupt, finding, truncated
 from orchestrator.adapters.media.isobmff_track import SOUND, VIDEO, Track
-from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.ranges import Piece, Reader
 from orchestrator.adapters.media.sniff import EBML, HEAD_BYTES, ISOBMFF, guess, sniff
 from orchestrator.adapters.media.timing import Timing
 from orchestrator.domain.media_words import clock, size
@@ -41,8 +49,7 @@ class Chosen:
     """The video track that counts, whatever the container."""
 
     demuxer: str
-    place: int
-    id: int | None
+    pieces: list[Piece]  # what FFmpeg sees: this video alone, and one sound track
     codec: str
     declared: tuple[int, int]
     timing: Timing
@@ -98,12 +105,13 @@ def _isobmff(reader: Reader, report: Report) -> Chosen | None:
         timing = isobmff_length.measure(movie, track, report)
     timing.tell(report)
     _check_places(reader, report, [track, *sounds])
-    if track.samples.total_bytes() and timing.length_s:
-        report.facts["video_bit_rate"] = round(track.samples.total_bytes() * 8 / timing.length_s)
+    if track.samples.total_bytes and timing.length_s:
+        report.facts["video_bit_rate"] = round(track.samples.total_bytes * 8 / timing.length_s)
     _prefetch(reader, movie, track)
     entry = track.entries[0]
+    pieces = isobmff_view.view(movie, [track, *sounds[:1]], reader.size_bytes)
     return Chosen(
-        "mov", videos.index(track), track.id, entry.fourcc.decode("latin-1").strip(), (entry.width, entry.height),
+        "mov", pieces, entry.fourcc.decode("latin-1").strip(), (entry.width, entry.height),
         timing, mirrored=track.mirrored, cropped=b"clap" in entry.extra, fragmented=movie.fragmented,
     )  # fmt: skip
 
@@ -122,7 +130,7 @@ def _check_places(reader: Reader, report: Report, tracks: list[Track]) -> None:
         if not samples.count:
             continue
         if track.handler == VIDEO:
-            need = max(need, samples.total_bytes())
+            need = max(need, samples.total_bytes)
         if track.handler == VIDEO or not samples.constant_size:
             need = max(need, samples.end_of_data())
     if need > reader.size_bytes:
@@ -134,7 +142,8 @@ def _ebml(reader: Reader, report: Report) -> Chosen | None:
     if segment.container == "ebml":
         return None
     videos = [track for track in segment.tracks if track.kind == ebml.VIDEO]
-    report.facts["audio_streams"] = sum(track.kind == ebml.SOUND for track in segment.tracks)
+    sounds = [track for track in segment.tracks if track.kind == ebml.SOUND]
+    report.facts["audio_streams"] = len(sounds)
     track = _choose([(each, each.enabled) for each in videos], report)
     if track is None:
         return None
@@ -142,7 +151,7 @@ def _ebml(reader: Reader, report: Report) -> Chosen | None:
     timing = ebml_blocks.measure(reader, segment, track)
     timing.tell(report)
     return Chosen(
-        "matroska", videos.index(track), None, track.codec, (track.width, track.height), timing,
+        "matroska", segment.view([track, *sounds[:1]]), track.codec, (track.width, track.height), timing,
         alpha_mode=track.alpha_mode, spots=not track.encoded, cropped=track.cropped,
     )  # fmt: skip
 
@@ -169,12 +178,12 @@ def _decode(reader: Reader, report: Report, chosen: Chosen) -> None:
         report.problem(finding("decode_failed", "coded", limit, measured=width * height, allowed=decode.MAX_PIXELS))
         return
     try:
-        container = decode.open_input(reader, chosen.demuxer, fragmented=chosen.fragmented)
+        container = decode.open_input(reader, chosen.demuxer, chosen.pieces, fragmented=chosen.fragmented)
     except (av.error.FFmpegError, decode.NestedOpen, ValueError) as exc:
         raise corrupt(f"the decoder cannot open it: {type(exc).__name__}") from exc
     with container:
         _sound(container, report)
-        stream = _stream(container, chosen)
+        stream = next(iter(container.streams.video), None)
         context = None if stream is None else stream.codec_context
         report.facts["video_codec"] = chosen.codec if context is None else _codec_name(context.name)
         if stream is None or context is None or context.name not in decode.VIDEO_CODECS:
@@ -202,15 +211,6 @@ def _codec_name(decoder: str) -> str:
 def _undecodable(report: Report, at_s: float) -> None:
     message = f"The picture at {clock(at_s)} cannot be decoded."
     report.problem(finding("decode_failed", "display", message, measured=round(at_s, 3)))
-
-
-def _stream(container: av.container.InputContainer, chosen: Chosen) -> av.VideoStream | None:
-    videos = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    if chosen.id is not None:
-        same = [stream for stream in container.streams.video if stream.id == chosen.id]
-        if len(same) == 1:
-            return same[0]
-    return videos[chosen.place] if chosen.place < len(videos) else None
 
 
 def _sound(container: av.container.InputContainer, report: Report) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Final
 
 BLOCK_BYTES: Final = 16 * 1024
@@ -12,6 +14,7 @@ CACHE_BYTES: Final = 24 * 1024 * 1024
 MAX_AHEAD_BYTES: Final = 512 * 1024
 
 Fetch = Callable[[int, int], bytes]
+Piece = bytes | tuple[int, int]  # bytes of ours, or (offset, length) in the file
 
 
 class Reader:
@@ -22,7 +25,6 @@ class Reader:
         self.size_bytes = size_bytes
         self._fetch = fetch
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._pinned: list[tuple[int, bytes]] = []
         self._last_end = -1
         self._ahead = BLOCK_BYTES
 
@@ -32,9 +34,6 @@ class Reader:
         end = min(offset + max(length, 0), self.size_bytes)
         if offset >= end:
             return b""
-        for start, data in self._pinned:
-            if start <= offset and end <= start + len(data):
-                return data[offset - start : end - start]
         first, last = offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
         if (last - first + 1) * BLOCK_BYTES > CACHE_BYTES // 2:
             return self._fetch(offset, end - offset)
@@ -47,7 +46,7 @@ class Reader:
     def read_ahead(self, offset: int, length: int) -> bytes:
         """Like `read_at`, for a reader that goes on where it stopped: fetches more each time it does."""
         end = min(offset + length, self.size_bytes)
-        if offset < end and not self._pins(offset, end) and (end - 1) // BLOCK_BYTES not in self._blocks:
+        if offset < end and (end - 1) // BLOCK_BYTES not in self._blocks:
             self._ahead = min(self._ahead * 2, MAX_AHEAD_BYTES) if offset <= self._last_end else BLOCK_BYTES
             self.prefetch(offset, max(length, self._ahead))
             self._last_end = min(offset + max(length, self._ahead), self.size_bytes)
@@ -56,15 +55,8 @@ class Reader:
     def prefetch(self, offset: int, length: int) -> None:
         """Bring a range into the cache in as few requests as its gaps ask for."""
         end = min(offset + min(length, CACHE_BYTES // 2), self.size_bytes)
-        if 0 <= offset < end and not self._pins(offset, end):
+        if 0 <= offset < end:
             self._load(offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES)
-
-    def pin(self, offset: int, data: bytes) -> None:
-        """Keep bytes already read (the movie header) out of the cache's turnover: FFmpeg reads them again."""
-        self._pinned.append((offset, data))
-
-    def _pins(self, offset: int, end: int) -> bool:
-        return any(start <= offset and end <= start + len(data) for start, data in self._pinned)
 
     def _block(self, index: int) -> bytes:
         self._blocks.move_to_end(index)
@@ -93,7 +85,7 @@ class Reader:
 
 
 class InputFile:
-    """What PyAV reads from.
+    """What PyAV reads from: pieces of the file and bytes of our own, one behind the other.
 
     `read(n)` never gives more than n bytes (PyAV copies what it gets into FFmpeg's buffer unchecked), `seek` does no
     I/O (FFmpeg asks for the size by seeking to the end), and `name` says nothing (PyAV hands it to FFmpeg as the URL).
@@ -101,16 +93,27 @@ class InputFile:
 
     name = "input"
 
-    def __init__(self, reader: Reader, size_bytes: int | None = None) -> None:
+    def __init__(self, reader: Reader, pieces: Sequence[Piece] | None = None) -> None:
+        """Args: pieces: None for the file as it is."""
         self._reader = reader
-        self._size = reader.size_bytes if size_bytes is None else size_bytes
+        given = [(0, reader.size_bytes)] if pieces is None else pieces
+        self._pieces = [piece for piece in given if _length(piece)]
+        self._starts = list(accumulate(map(_length, self._pieces), initial=0))
+        self._size = self._starts.pop()
         self._at = 0
 
     def read(self, n: int = -1) -> bytes:
+        """Up to n bytes; fewer at the end of a piece."""
         n = self._size - self._at if n < 0 else min(n, self._size - self._at)
         if n <= 0:
             return b""
-        data = self._reader.read_ahead(self._at, n)[:n]
+        index = bisect_right(self._starts, self._at) - 1
+        piece, inside = self._pieces[index], self._at - self._starts[index]
+        if isinstance(piece, bytes):
+            data = piece[inside : inside + n]
+        else:
+            start, length = piece
+            data = self._reader.read_ahead(start + inside, min(n, length - inside))[:n]
         self._at += len(data)
         return data
 
@@ -127,3 +130,7 @@ class InputFile:
 
     def readable(self) -> bool:
         return True
+
+
+def _length(piece: Piece) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece[1]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.output import say
+from orchestrator.cli.output import note, say
 
 
 def register(app: typer.Typer) -> None:
@@ -53,11 +53,10 @@ def _directory(told: Path | None) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="understudy-demo-"))
     try:
         yield made
-    finally:
-        for entry in made.iterdir():
-            if entry.name != "results":
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        if not any(made.iterdir()):
-            made.rmdir()
-        else:
-            say(f"  the model is in {made / 'results'}; the rest of the demo is removed")
+    except Exception:
+        note(f"understudy: everything the demo wrote, logs too, is still in {made}")
+        raise
+    for entry in made.iterdir():
+        if entry.name != "results":
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    say(f"  the model is in {made / 'results'}; the rest of the demo is removed")

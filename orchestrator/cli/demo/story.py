@@ -27,7 +27,7 @@ from orchestrator.embedded.trainer.training import FORMAT
 
 PROFILE: Final = "avatar"
 KIND: Final = "training_video"
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 120.0
 LEAST_PARTS: Final = 3
 DEAD: Final = range(400, 500)
 REFUSED_FOR: Final = {"resolution_not_allowed", "duration_too_short"}

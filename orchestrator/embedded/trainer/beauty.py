@@ -1,4 +1,4 @@
-"""Stage beauty: a light smoothing of the sampled frames that spares the edges."""
+"""Stage beauty: samples the video and smooths its frames, sparing the edges; preprocessing goes on with them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from orchestrator.embedded.trainer.pictures import Pixels, spread, to_uint8, write_grid
-from orchestrator.embedded.trainer.preprocess import FRAMES
-from orchestrator.embedded.trainer.training import frames_of
+from orchestrator.embedded.trainer.preprocess import FRAMES, sampled
 from orchestrator.embedded.trainer.workspace import Workspace, save
 
 _SOFTNESS: Final = 12.0  # difference of a byte's value above which a pixel counts as an edge
@@ -17,15 +16,15 @@ _BATCH: Final = 32
 
 
 def run(workspace: Workspace) -> None:
-    frames = frames_of(workspace)
+    arrays = workspace.arrays(FRAMES) if workspace.has(FRAMES) else sampled(workspace, 0.3)
+    frames = arrays["frames"]
     strength = workspace.number("beauty_strength", _STRENGTH, 0, 1)
     smooth = np.empty_like(frames)
     for begin in range(0, len(frames), _BATCH):
         smooth[begin : begin + _BATCH] = to_uint8(_smooth(frames[begin : begin + _BATCH].astype(np.float32), strength))
         done = min(begin + _BATCH, len(frames)) / len(frames)
-        workspace.say(progress=round(0.95 * done, 3), message="smoothing")
-    others = {name: array for name, array in workspace.arrays(FRAMES).items() if name != "frames"}
-    save(workspace.outputs / FRAMES, frames=smooth, **others)
+        workspace.say(progress=round(0.3 + 0.65 * done, 3), message="smoothing")
+    save(workspace.outputs / FRAMES, **(arrays | {"frames": smooth}))
     shown = spread(len(frames), 4)
     write_grid(workspace.outputs / "beauty.png", np.concatenate([frames[shown], smooth[shown]]), columns=len(shown))
     workspace.say(progress=1.0, message="smoothed")

@@ -48,8 +48,11 @@ class Workspace:
         return min(max(float(value), lowest), highest)
 
     def video(self) -> Path:
-        """The training video, whatever its extension. Raises BadInput when there is none."""
-        found = sorted(self.inputs.glob("training_video*"))
+        """The video to learn from, whatever its extension: one retouched by hand before the one that was uploaded.
+
+        Raises BadInput when there is none.
+        """
+        found = [*sorted(self.inputs.glob("beauty_video*")), *sorted(self.inputs.glob("training_video*"))]
         if not found:
             raise BadInput("there is no training video among the inputs")
         return found[0]

@@ -1,4 +1,4 @@
-"""Alembic's entry: one connection, one transaction, one migrator at a time."""
+"""Alembic's entry: one connection, one transaction, one migrator at a time."""  # noqa: INP001  loaded by path
 
 from __future__ import annotations
 

@@ -54,11 +54,19 @@ def test_the_cache_stays_within_its_size():
     assert len(source.ranges) == before + 1
 
 
-def test_pinned_bytes_are_not_asked_for_again():
+def test_pieces_of_ours_and_of_the_file_read_as_one():
     source, reader = reader_of()
-    reader.pin(100, DATA[100:2000])
-    assert reader.read_at(150, 1000) == DATA[150:1150]
-    assert source.ranges == []
+    file = InputFile(reader, [b"head", (100, 5), (7, 0), b"", (50, 3), b"tail"])
+    whole = b"head" + DATA[100:105] + DATA[50:53] + b"tail"
+    assert file.seek(0, 2) == len(whole)
+    for start in range(len(whole)):
+        file.seek(start)
+        out = b""
+        while piece := file.read(4):
+            assert len(piece) <= 4
+            out += piece
+        assert out == whole[start:]
+    assert source.ranges
 
 
 def test_the_file_for_the_decoder_gives_no_more_than_asked_and_seeks_for_free():

@@ -176,6 +176,27 @@ def test_smoothing_softens_noise_and_spares_edges(run_dir: Path) -> None:
     assert (smooth[:, :, 10] - smooth[:, :, 9]).mean() > 130
 
 
+def test_what_was_retouched_is_what_is_learned_from(run_dir: Path) -> None:
+    """The stage beauty is the first that a job meets: it has a video and nothing else."""
+    a_video(run_dir / "inputs/training_video.mp4", colour=120)
+    assert trainer.main(["beauty"]) == 0
+    with np.load(run_dir / "outputs/frames.npz") as file:
+        arrays = dict(file)
+    save(run_dir / "inputs/frames.npz", **(arrays | {"frames": np.full_like(arrays["frames"], 7)}))
+    assert trainer.main(["training_data_preprocess"]) == 0
+    with np.load(run_dir / "outputs/frames.npz") as file:
+        assert (file["frames"] == 7).all()
+
+
+def test_a_video_retouched_by_hand_comes_before_all(run_dir: Path) -> None:
+    a_video(run_dir / "inputs/training_video.mp4", colour=0)
+    a_video(run_dir / "inputs/beauty_video.mp4", colour=200)
+    given_frames(run_dir, np.zeros((4, 20, 20, 3), np.uint8))
+    assert trainer.main(["training_data_preprocess"]) == 0
+    with np.load(run_dir / "outputs/frames.npz") as file:
+        assert (file["frames"] > 150).all()
+
+
 def test_an_unknown_stage_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert trainer.main(["nonsense"]) == 64
     assert "usage" in capsys.readouterr().err

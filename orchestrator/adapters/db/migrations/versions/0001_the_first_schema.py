@@ -1,4 +1,4 @@
-"""The first schema"""
+"""The first schema."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("due_at", Instant(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('training_video', 'action_video', 'cover', 'portrait', 'id_card_front', 'id_card_back', 'authorization_letter', 'audio', 'mask', 'action_mark', 'beauty_video', 'attachment', 'asset', 'media')",
+            "kind IN ('training_video', 'action_video', 'cover', 'portrait', 'id_card_front', 'id_card_back', 'authorization_letter', 'audio', 'mask', 'action_mark', 'beauty_video', 'attachment', 'asset', 'media')",  # noqa: E501  a list of words
             name=op.f("ck_files_kind"),
         ),
         sa.CheckConstraint(
@@ -203,7 +203,7 @@ def upgrade() -> None:
             name=op.f("ck_jobs_effect"),
         ),
         sa.CheckConstraint(
-            "state IN ('wait_file_upload', 'auto_verifying', 'manual_verifying', 'auto_verify_failed', 'manual_verify_failed', 'manual_verify_success', 'wait_training_data_preprocess', 'training_data_preprocessing', 'training_data_preprocess_failed', 'training_data_preprocess_success', 'training', 'train_failed', 'train_success', 'inference_data_preprocessing', 'inference_data_preprocess_failed', 'wait_main_file_upload', 'manual_stop_inference_data_preprocess', 'manual_stop_train', 'manual_stop_training_data_preprocess', 'wait_admin_confirm', 'wait_compile', 'compiling', 'compile_failed', 'wait_generate_action', 'wait_arrange', 'action_generate_data_processing', 'manual_stop_action_generate_data_processing', 'manual_stop_action_generate_ori_processing', 'action_generate_ori_processing', 'action_generate_data_failed', 'action_generate_ori_failed', 'action_generate_ori_success', 'generate_action_preprocess_failed', 'wait_admin_calibration', 'wait_asset_sync', 'wait_generate_action_mark', 'action_marking', 'wait_user_confirm', 'job_reject', 'job_success', 'job_finish', 'job_pending', 'wait_test_video_check', 'test_video_check_processing', 'test_video_check_success', 'test_video_check_failed', 'video_analyze_processing', 'video_analyze_success', 'video_analyze_failed', 'action_mark_success', 'action_mark_failed', 'action_mark_uploaded', 'manual_stop_action_mark', 'wait_mask_upload', 'wait_beauty', 'beauty_face_processing', 'beauty_face_success', 'beauty_face_failed', 'wait_beauty_video_file_upload', 'beauty_video_file_uploaded', 'manual_stop_beauty_preprocess')",
+            "state IN ('wait_file_upload', 'auto_verifying', 'manual_verifying', 'auto_verify_failed', 'manual_verify_failed', 'manual_verify_success', 'wait_training_data_preprocess', 'training_data_preprocessing', 'training_data_preprocess_failed', 'training_data_preprocess_success', 'training', 'train_failed', 'train_success', 'inference_data_preprocessing', 'inference_data_preprocess_failed', 'wait_main_file_upload', 'manual_stop_inference_data_preprocess', 'manual_stop_train', 'manual_stop_training_data_preprocess', 'wait_admin_confirm', 'wait_compile', 'compiling', 'compile_failed', 'wait_generate_action', 'wait_arrange', 'action_generate_data_processing', 'manual_stop_action_generate_data_processing', 'manual_stop_action_generate_ori_processing', 'action_generate_ori_processing', 'action_generate_data_failed', 'action_generate_ori_failed', 'action_generate_ori_success', 'generate_action_preprocess_failed', 'wait_admin_calibration', 'wait_asset_sync', 'wait_generate_action_mark', 'action_marking', 'wait_user_confirm', 'job_reject', 'job_success', 'job_finish', 'job_pending', 'wait_test_video_check', 'test_video_check_processing', 'test_video_check_success', 'test_video_check_failed', 'video_analyze_processing', 'video_analyze_success', 'video_analyze_failed', 'action_mark_success', 'action_mark_failed', 'action_mark_uploaded', 'manual_stop_action_mark', 'wait_mask_upload', 'wait_beauty', 'beauty_face_processing', 'beauty_face_success', 'beauty_face_failed', 'wait_beauty_video_file_upload', 'beauty_video_file_uploaded', 'manual_stop_beauty_preprocess')",  # noqa: E501  a list of words
             name=op.f("ck_jobs_state"),
         ),
         sa.CheckConstraint("(lease_token IS NULL) = (lease_until IS NULL)", name=op.f("ck_jobs_lease")),

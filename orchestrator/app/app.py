@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
@@ -9,6 +10,7 @@ from orchestrator.app.engine import Engine
 from orchestrator.app.intake import Intake
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
+from orchestrator.app.library import Library
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
@@ -29,6 +31,8 @@ class App:
         self.intake = Intake(context, self.jobs, self.uploads, self.sealing)
         self.review = Review(context, self.jobs)
         self.assets = Assets(context)
+        self.library = Library(context)
+        self.asset_files = AssetFiles(context, self.sealing)
         self.keys = Keys(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)

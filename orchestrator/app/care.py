@@ -238,6 +238,17 @@ def _storage_trouble(report: SweepReport) -> Iterator[None]:
         report.failed.append(exc.message)
 
 
+def assets(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+    for asset in app.library.due(now, limit):
+        if report.dry_run:
+            report.done.append(f"asset {asset.id} ({asset.state})")
+            continue
+        try:
+            report.done.append(f"asset {asset.id}: {app.library.come_due(asset, now)}")
+        except UnderstudyError as exc:
+            report.failed.append(f"asset {asset.id}: {exc.message}")
+
+
 def retention(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     timing, store, storage = app.context.timing, app.context.store, app.context.storage
     with store.read() as tx:
@@ -258,6 +269,7 @@ def retention(app: App, report: SweepReport, now: datetime, limit: int) -> None:
     if not report.dry_run:
         with store.begin() as tx:
             dropped = tx.idempotency.drop_expired(now)
+            tx.library.drop_expired_tokens(now)
         report.done += [f"{dropped} idempotency keys"] * bool(dropped)
 
 

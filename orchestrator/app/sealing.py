@@ -59,8 +59,9 @@ class Sealing:
             raise UploadNotOpen(f"file {file.id} is {file.state}", file_id=file.id, state=file.state.value)
         if file.expires_at <= self._context.clock():
             raise UploadNotOpen(f"the upload of file {file.id} is expired", file_id=file.id, state="expired")
-        with self._context.store.read() as tx:
-            self._confirmed(tx.jobs.get(str(file.job_id)), file, caller)
+        if file.job_id is not None:
+            with self._context.store.read() as tx:
+                self._confirmed(tx.jobs.get(file.job_id), file, caller)
         self._checked_parts(file)
         with self._context.store.begin() as tx:
             file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + SEAL_LEASE)
@@ -136,6 +137,11 @@ class Sealing:
 
     def _write_sealed(self, file: File, final: ObjectInfo, caller: Caller | None) -> File:
         at = self._context.clock()
+        if file.job_id is None:
+            with self._context.store.begin() as tx:
+                return tx.files.move(
+                    file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes, sealed_at=at
+                )
         details: dict[str, object] = {
             "file_id": file.id, "kind": file.kind.value, "size_bytes": final.size_bytes, "etag": final.etag,
         }  # fmt: skip

@@ -113,6 +113,9 @@ sa.Index("ix_jobs_project", jobs.c.project_id, jobs.c.id, postgresql_where=_aliv
 sa.Index(  # lists by state
     "ix_jobs_state", jobs.c.project_id, jobs.c.state, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive
 )
+sa.Index(  # lists by the owner's last change
+    "ix_jobs_updated", jobs.c.project_id, jobs.c.user_updated_at, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive
+)
 _reviewed = sa.and_(_alive, jobs.c.state == sa.literal_column("'manual_verifying'"))
 sa.Index("ix_jobs_review", jobs.c.id, postgresql_where=_reviewed, sqlite_where=_reviewed)  # the reviewers' queue
 _deleted = jobs.c.deleted_at.is_not(None)
@@ -239,7 +242,30 @@ assets = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("deleted_at", Instant),
+    sa.Column("app_user_id", sa.String(256)),
+    sa.Column("tags", JSON, nullable=False, server_default="[]"),
+    sa.Column("asset_order", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", Instant),  # the end of the recycle bin, or an operation that its owner planned
     sa.Index("ix_assets_project", "project_id", "id"),
+)  # fmt: skip
+_asset_due = assets.c.due_at.is_not(None)
+sa.Index("ix_assets_due", assets.c.due_at, postgresql_where=_asset_due, sqlite_where=_asset_due)
+
+# Who else may use an asset; the project `*` stands for everybody.
+asset_shares = sa.Table(
+    "asset_shares", metadata,
+    sa.Column("asset_id", sa.ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("project_id", Id, primary_key=True, index=True),
+    sa.Column("expires_at", Instant, nullable=False),
+)  # fmt: skip
+
+# Lets one file of a job be fetched once; only the hash of the token is kept.
+once_tokens = sa.Table(
+    "once_tokens", metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("project_id", Id, nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
 )  # fmt: skip
 
 asset_files = sa.Table(
@@ -253,7 +279,11 @@ asset_files = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64)),
     sa.Column("created_at", Instant, nullable=False),
-    sa.UniqueConstraint("asset_id", "name"),
+    sa.Column("state", sa.String(16), nullable=False, server_default="created"),
+    sa.Column("md5", sa.String(24)),
+    sa.Column("file_type", sa.String(64), nullable=False, server_default=""),
+    sa.Column("facts", JSON, nullable=False, server_default="{}"),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
 )  # fmt: skip
 
 media = sa.Table(

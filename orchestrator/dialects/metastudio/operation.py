@@ -57,7 +57,7 @@ class Asked:
             elif value != "":
                 values[name] = value
         try:
-            return model.model_validate_strings(values, strict=False)
+            return model.model_validate(values, strict=False)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
             raise self.bad_query(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc

@@ -1,0 +1,225 @@
+"""Assets of people: made, changed, shared, thrown away and taken back. States move by the rules of domain/assets.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from orchestrator.app.context import Context, new_id
+from orchestrator.domain.actors import Caller
+from orchestrator.domain.assets import (
+    ASSET_RULES,
+    NOT_BY_USERS,
+    Asset,
+    AssetCommand,
+    AssetFile,
+    AssetNameTaken,
+    AssetQuery,
+    AssetState,
+    decide,
+)
+from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
+from orchestrator.domain.model import FileState
+from orchestrator.domain.views import MAX_PAGE
+from orchestrator.ports.store import Tx
+
+BIN_LIFETIME: Final = timedelta(days=7)
+"""How long the recycle bin keeps an asset."""
+
+MAX_REREADS: Final = 4
+_PLANNED: Final = {"BLOCK": AssetCommand.FREEZE, "DELETE": AssetCommand.RECYCLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Who else may use an asset; nobody: it is the owner's alone."""
+
+    project_ids: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+
+class Library:
+    """Use cases on assets, for their owners."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(
+        self, caller: Caller, kind: str, name: str, *, description: str = "", tags: Sequence[str] = (), order: int = 0,
+        attributes: Mapping[str, object], share: Share | None = None, due_at: datetime | None = None,
+    ) -> Asset:  # fmt: skip
+        """An asset without files.
+
+        Raises:
+            Forbidden: models come from training only.
+            AssetNameTaken: another asset of the type has the name.
+        """
+        if kind in NOT_BY_USERS:
+            raise Forbidden(f"assets of type {kind} are made by training")
+        at = self._context.clock()
+        asset = Asset(
+            new_id(at), caller.project_id, None, kind, AssetState.CREATING, name, description, dict(attributes), at, at,
+            app_user_id=caller.app_user_id, tags=list(tags), asset_order=order, due_at=due_at,
+        )  # fmt: skip
+        with self._context.store.begin() as tx:
+            _check_name(tx, asset, name, kind)
+            tx.library.add(asset)
+            if share is not None:
+                self._share(tx, asset, share)
+        return asset
+
+    def update(
+        self, caller: Caller, asset_id: str, *, state: AssetCommand | None = None, share: Share | None = None,
+        attributes: Mapping[str, object] | Callable[[Mapping[str, object]], Mapping[str, object]] | None = None,
+        **values: object,
+    ) -> Asset:  # fmt: skip
+        """Change what is given.
+
+        Args:
+            state: how the state moves.
+            attributes: laid over those there are, or what makes the new ones of them.
+            values: name, description, type, tags, asset_order, due_at.
+        """
+
+        def work(tx: Tx, asset: Asset) -> Asset:
+            target = decide(asset, AssetCommand.EDIT)
+            if state is not None:
+                target = decide(asset, state)
+            kind, name = str(values.get("type", asset.type)), str(values.get("name", asset.name))
+            if kind != asset.type and (kind in NOT_BY_USERS or asset.type in NOT_BY_USERS):
+                raise Forbidden(f"an asset of type {asset.type} cannot become one of type {kind}")
+            if (kind, name) != (asset.type, asset.name):
+                _check_name(tx, asset, name, kind)
+            kept = asset.attributes
+            if attributes is not None:
+                kept = attributes(kept) if callable(attributes) else {**kept, **attributes}
+            if share is not None:
+                self._share(tx, asset, share)
+            return tx.library.save(
+                asset, **values, state=target, attributes=dict(kept), updated_at=self._context.clock()
+            )
+
+        return self._change(caller, asset_id, work)
+
+    def move(self, caller: Caller, asset_id: str, command: AssetCommand) -> Asset:
+        """Recycle, restore, activate, deactivate or erase an asset. Raises AssetNotFound, CommandNotAllowed."""
+        return self._change(caller, asset_id, lambda tx, asset: self.moved(tx, asset, command))
+
+    def moved(self, tx: Tx, asset: Asset, command: AssetCommand) -> Asset:
+        """The same within a transaction."""
+        at = self._context.clock()
+        target = decide(asset, command)
+        values: dict[str, object] = {"state": target, "updated_at": at}
+        if target is AssetState.DELETING:
+            values["due_at"] = at + BIN_LIFETIME
+        elif target is AssetState.DELETED:
+            values |= {"due_at": None, "deleted_at": at}
+            self._erase_files(tx, asset, at)
+        elif asset.state is AssetState.DELETING:
+            values["due_at"] = None
+        return tx.library.save(asset, **values)
+
+    def share(self, caller: Caller, asset_id: str, share: Share, attributes: Mapping[str, object]) -> Asset:
+        """Let others use an asset, or nobody any more."""
+        return self.update(caller, asset_id, share=share, attributes=attributes)
+
+    def find(self, query: AssetQuery) -> tuple[Sequence[tuple[Asset, Sequence[AssetFile]]], int]:
+        """A page of assets with their files, and the number of all matches. Whoever built the query checked its project."""
+        if not 1 <= query.limit <= MAX_PAGE:
+            raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
+        now = self._context.clock()
+        with self._context.store.read() as tx:
+            found = tx.library.page(query, now)
+            files = tx.library.files([asset.id for asset in found]) if found else {}
+            return [(asset, files[asset.id]) for asset in found], tx.library.count(query, now)
+
+    def show(self, caller: Caller, asset_id: str) -> tuple[Asset, Sequence[AssetFile]]:
+        """An asset of the caller, or one that others share with them, and its files. Raises AssetNotFound."""
+        with self._context.store.read() as tx:
+            asset = tx.library.get(asset_id, caller.project_id, shared_at=self._context.clock())
+            return asset, tx.library.files([asset.id])[asset.id]
+
+    def download(self, file: AssetFile) -> str:
+        """A URL that downloads a file as an attachment of a fixed type."""
+        return self._context.storage.presign_get(
+            file.key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
+            expires_in=self._context.timing.download_url_lifetime,
+        )  # fmt: skip
+
+    # what happens by itself
+
+    def due(self, now: datetime, limit: int) -> Sequence[Asset]:
+        with self._context.store.read() as tx:
+            return tx.library.due(now, limit)
+
+    def come_due(self, asset: Asset, now: datetime) -> str:
+        """Empty the bin of `asset`, or do what its owner planned; gives a word for what was done."""
+        with self._context.store.begin() as tx:
+            if asset.state is AssetState.DELETING:
+                self.moved(tx, asset, AssetCommand.ERASE)
+                return "erased"
+            command, following = _planned(asset, now)
+            if command is None or asset.state not in ASSET_RULES[command].sources:
+                tx.library.save(asset, due_at=following)
+                return "nothing to do now"
+            moved = self.moved(tx, asset, command)
+            if moved.state is not AssetState.DELETING:  # the bin has a date of its own
+                tx.library.save(moved, due_at=following)
+            return moved.state.value
+
+    # inside
+
+    def _change(self, caller: Caller, asset_id: str, work: Callable[[Tx, Asset], Asset]) -> Asset:
+        for reread in range(MAX_REREADS + 1):
+            try:
+                with self._context.store.begin() as tx:
+                    return work(tx, tx.library.get(asset_id, caller.project_id))
+            except StaleJob:
+                if reread == MAX_REREADS:
+                    raise
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def _share(self, tx: Tx, asset: Asset, share: Share) -> None:
+        at = self._context.clock()
+        last_day = (at + timedelta(days=30)).replace(hour=23, minute=59, second=59, microsecond=0)
+        tx.library.share(asset.id, [p for p in share.project_ids if p != asset.project_id], share.expires_at or last_day)
+
+    def _erase_files(self, tx: Tx, asset: Asset, at: datetime) -> None:
+        for file in tx.library.files([asset.id])[asset.id]:
+            drop_file(self._context, tx, asset, file, at)
+
+
+def drop_file(context: Context, tx: Tx, asset: Asset, file: AssetFile, at: datetime) -> None:
+    """Take a file out of its asset; its object follows, by a sweep or right after the commit."""
+    tx.library.drop_file(file.id)
+    try:
+        held = tx.files.get(file.id, asset.project_id)
+    except NotFound:  # made by a job, not uploaded
+        tx.after_commit(partial(_delete_object, context, file.key))
+        return
+    ending = {FileState.SEALED: FileState.DELETING, FileState.OPEN: FileState.ABORTING}.get(held.state)
+    if ending is not None:
+        tx.files.move(held, ending, due_at=at)
+
+
+def _delete_object(context: Context, key: str) -> None:
+    try:
+        context.storage.delete(key)
+    except (Unavailable, UploadError):  # erased with its job at last
+        return
+
+
+def _planned(asset: Asset, now: datetime) -> tuple[AssetCommand | None, datetime | None]:
+    """The last operation that is due, and when the next one is."""
+    steps = asset.attributes.get("planned")
+    plan = sorted((datetime.fromisoformat(at), str(word)) for word, at in steps) if isinstance(steps, list) else []
+    due = [word for at, word in plan if at <= now]
+    return _PLANNED.get(due[-1]) if due else None, next((at for at, _ in plan if at > now), None)
+
+
+def _check_name(tx: Tx, asset: Asset, name: str, kind: str) -> None:
+    if tx.library.name_taken(asset.project_id, kind, name, but=asset.id):
+        raise AssetNameTaken(f"another asset of type {kind} is called {name!r}")

@@ -11,6 +11,7 @@ from orchestrator.app.intake import Intake
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.library import Library
+from orchestrator.app.model_files import ModelFiles
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
@@ -32,6 +33,7 @@ class App:
         self.review = Review(context, self.jobs)
         self.assets = Assets(context)
         self.library = Library(context)
+        self.model_files = ModelFiles(context)
         self.asset_files = AssetFiles(context, self.sealing)
         self.keys = Keys(context)
         self.runs = Runs(context)

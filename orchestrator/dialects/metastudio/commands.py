@@ -28,7 +28,7 @@ def execute(app: App, asked: Asked) -> Mapping[str, object]:
         code, text = TRAINING.body
         return {
             "commond_result": "EXCUTE_FAILED",
-            "excute_failed_msg": exc.message[:_MESSAGE_LIMIT],
+            "excute_failed_msg": str(exc.details.get("reason", exc.message))[:_MESSAGE_LIMIT],
             "error_info": {"error_code": code, "error_msg": text},
         }
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.intake import Want
-from orchestrator.dialects.metastudio import job_views
-from orchestrator.dialects.metastudio.job_schemas import CreateJob, ListJobs, UpdateJob
-from orchestrator.dialects.metastudio.operation import Asked
+from orchestrator.dialects.metastudio import errors, job_views
+from orchestrator.dialects.metastudio.job_schemas import CreateJob, EncryptedFile, ListJobs, UpdateJob
+from orchestrator.dialects.metastudio.operation import Asked, Bytes
 from orchestrator.dialects.metastudio.wire import instant, split
 from orchestrator.dialects.metastudio.words import FILE_NAMES, STATES_BY_NAME
 from orchestrator.domain.model import FileKind
@@ -31,7 +31,7 @@ def create_job(app: App, asked: Asked) -> Mapping[str, object]:
     sent = request.model_dump(exclude_none=True)
     wants = _everything(request, sent)
     switches = frozenset({"flexus"} if request.is_flexus else ())
-    sheet = _columns(sent) | {"attributes": _kept(sent)}
+    sheet = _columns(sent) | {"attributes": _kept(sent) | {"asset_extra_meta": _model_meta(request)}}
     name = sheet.pop("name")
     job, uploads = app.intake.create(asked.caller, PROFILE, str(name), wants, switches=switches, sheet=sheet)
     return job_views.upload_addresses(job.id, uploads)
@@ -95,6 +95,14 @@ def list_jobs(app: App, asked: Asked) -> Mapping[str, object]:
     }
 
 
+def download_model(app: App, asked: Asked) -> Bytes:
+    request = asked.parameters(EncryptedFile)
+    if request.tenant_id != asked.caller.project_id:
+        raise errors.other_project()
+    file = app.model_files.fetch(asked.caller, request.job_id, request.once_token)
+    return Bytes(file.pieces, file.size_bytes, file.name)
+
+
 def _everything(request: CreateJob | UpdateJob, sent: Mapping[str, object]) -> Sequence[Want]:
     """Addresses for every kind of file that the request leaves room for."""
     wants = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1), *(_want(kind) for kind in _ALWAYS)]
@@ -118,3 +126,15 @@ def _columns(sent: Mapping[str, object]) -> dict[str, object]:
 def _kept(sent: Mapping[str, object]) -> dict[str, object]:
     """What the job's sheet keeps as it came."""
     return {name: value for name, value in sent.items() if name not in _NOT_KEPT}
+
+
+def _model_meta(request: CreateJob) -> dict[str, object]:
+    """What the finished model will say of itself; the vendor writes the version with another sign there."""
+    return {
+        "human_model_2d_meta": {
+            "model_version": (request.model_version or "V3.2").replace(".", "_"), "model_resolution": "1080P",
+            "is_flexus": bool(request.is_flexus), "is_live_copy": bool(request.is_live_copy),
+            "is_real_background": not request.is_background_replacement,
+            "support_live": request.supported_service is None or "LIVE_2D" in request.supported_service,
+        }
+    }  # fmt: skip

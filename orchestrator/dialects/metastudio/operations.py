@@ -10,6 +10,7 @@ from orchestrator.dialects.metastudio.operation import Operation
 
 _JOBS: Final = "/{project_id}/digital-human-training-manage/user/jobs"
 _JOB: Final = f"{_JOBS}/{{job_id}}"
+_DOWNLOAD: Final = "/digital-human-training-manage/user/encrypt-file-download"
 _ASSETS: Final = "/{project_id}/digital-assets"
 _ASSET: Final = f"{_ASSETS}/{{asset_id}}"
 _FILES: Final = "/{project_id}/files"
@@ -22,6 +23,7 @@ OPERATIONS: Final = (
     Operation("update2d_model_training_job", "PUT", _JOB, jobs.update_job, TRAINING),
     Operation("delete2d_model_training_job", "DELETE", _JOB, jobs.delete_job, TRAINING),
     Operation("execute2d_model_training_command_by_user", "POST", f"{_JOB}/command", commands.execute, TRAINING),
+    Operation("download2d_model_traning_encrypt_file", "GET", _DOWNLOAD, jobs.download_model, TRAINING),
     Operation("create_digital_asset", "POST", _ASSETS, assets.create_asset, ASSETS),
     Operation("list_assets", "GET", _ASSETS, asset_lists.list_assets, ASSETS),
     Operation("list_asset_summary", "POST", f"{_ASSETS}/summarys", assets.summarize, ASSETS),

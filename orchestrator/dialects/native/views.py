@@ -354,3 +354,7 @@ class KeyView(Wire):
             id=key.id, project_id=key.project_id, role=key.role, name=key.name, access_key=key.id,
             secret_key=key.secret, token=key.token,
         )  # fmt: skip
+
+
+class ModelToken(Wire):
+    token: str

@@ -22,7 +22,7 @@ from orchestrator.dialects.metastudio import signing
 from orchestrator.dialects.metastudio.signing import Received
 from orchestrator.domain.actors import Role
 from tests.dialects.metastudio.conftest import Api
-from tests.dialects.metastudio.test_assets import refused
+from tests.dialects.metastudio.support import refused
 from tests.dialects.metastudio.test_jobs import create, delete, listed, show, update
 
 JOBS = "digital-human-training-manage/user/jobs"

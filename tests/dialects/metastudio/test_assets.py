@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkmetastudio.v1 import (
     AssetExtraMeta,
     AssetSharedConfig,
@@ -38,6 +37,7 @@ from huaweicloudsdkmetastudio.v1 import (
 from huaweicloudsdkmetastudio.v1 import ListAssetSummarysReq as SummaryBody
 
 from tests.dialects.metastudio.conftest import Api
+from tests.dialects.metastudio.support import refused
 
 Put = Callable[..., int]
 
@@ -93,15 +93,6 @@ def batch(client: Any, action: str, *asset_ids: str, params: str | None = None) 
     body = BatchAssetActionReq(action=action, asset_ids=list(asset_ids), params=params)
     results: list[Any] = client.batch_execute_asset_action(BatchExecuteAssetActionRequest(body=body)).results
     return results
-
-
-def refused(call: Callable[[], object], code: str, status: int = 400) -> ClientRequestException:
-    with pytest.raises(ClientRequestException) as caught:
-        call()
-    assert (caught.value.status_code, caught.value.error_code) == (status, code), caught.value.error_msg
-    assert caught.value.request_id
-    assert 1 <= len(caught.value.error_msg) <= 256
-    return caught.value
 
 
 def test_an_asset_becomes_usable_with_its_main_file(client: Any, put: Put) -> None:
@@ -194,7 +185,6 @@ def test_the_recycle_bin_keeps_for_seven_days(api: Api, client: Any, put: Put) -
     refused(lambda: client.restore_asset(RestoreAssetRequest(asset_id=asset_id)), "MSS.10000003")
     client.delete_asset(DeleteAssetRequest(asset_id=asset_id))
     file_id = show(client, asset_id).files[0].file_id
-    api.world.app.library.come_due  # noqa: B018  the sweep's part
     soon = api.world.clock() + timedelta(days=6, hours=23)
     assert api.world.app.library.due(soon, 10) == []
     late = api.world.clock() + timedelta(days=7, minutes=1)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from huaweicloudsdkmetastudio.v1 import (
+    ActionBasicSampleInfo,
     Create2dModelTrainingJobReq,
     Create2dModelTrainingJobRequest,
     Delete2dModelTrainingJobRequest,
+    Download2dModelTraningEncryptFileRequest,
     Execute2dModelTrainingCommandByUserReq,
     Execute2dModelTrainingCommandByUserRequest,
     List2dModelTrainingJobRequest,
     Show2dModelTrainingJobRequest,
     Update2dModelTrainingJobReq,
     Update2dModelTrainingJobRequest,
+    VoiceProperties,
 )
 
+from orchestrator.domain.media import Reason
 from tests.dialects.metastudio.conftest import Api
+
+from tests.dialects.metastudio.support import refused
 
 Put = Callable[..., int]
 
@@ -104,3 +111,174 @@ def test_every_state_on_the_way_to_a_model(api: Api, client: Any, put: Put) -> N
     assert shown.allocated_resource.charge_mode == "ONE_TIME"
     delete(client, job.job_id)
     assert listed(client).count == 0
+
+
+def test_a_thousand_parts_and_no_more(client: Any) -> None:
+    job = create(client, video_multipart_count=1000, action_video_multipart_count=1000, audio_source_type="AUDIO")
+    assert len(set(job.training_video_upload_url)) == len(set(job.action_video_upload_url)) == 1000
+    assert all(len(url) <= 2048 for url in job.training_video_upload_url)
+    assert job.audio_upload_url
+    refused(lambda: create(client, video_multipart_count=1001), "MSS.00000003")
+
+
+def test_what_was_said_of_a_job_is_shown_again(client: Any) -> None:
+    voice = VoiceProperties(job_tag="NEWS", sex="MALE", language="CN")
+    job = create(
+        client, "Anna", contact="a@b", batch_name="b1", tags=["x", "y"], model_version="V3.3", is_flexus=True,
+        is_fast_flexus=True, is_live_copy=True, is_only_human_model=True, is_ondemand_resource=True,
+        is_background_replacement=True, audio_source_type="VIDEO", voice_properties=voice, supported_service=["VIDEO_2D"],
+    )  # fmt: skip
+    for shown in (show(client, job.job_id), listed(client).jobs[0]):
+        assert (shown.name, shown.contact, shown.batch_name, shown.tags) == ("Anna", "a@b", "b1", ["x", "y"])
+        assert (shown.model_version, shown.state, shown.project_id) == ("V3.3", "WAIT_FILE_UPLOAD", "project-1")
+        flags = (shown.is_flexus, shown.is_fast_flexus, shown.is_live_copy, shown.is_only_human_model)
+        assert (*flags, shown.is_ondemand_resource, shown.is_background_replacement) == (True,) * 6
+    shown = show(client, job.job_id)
+    assert (shown.voice_properties, shown.supported_service) == (voice, ["VIDEO_2D"])
+    assert (shown.flexus_retry_count, shown.audio_source_type) == (3, "VIDEO")
+
+
+def test_the_review_tells_what_is_wrong_and_the_update_mends_it(api: Api, client: Any, put: Put) -> None:
+    size = Reason("resolution_not_allowed", "display", [640, 480], [[1920, 1080]], "profile", "The video is 640x480.")
+    api.world.prober.refuse[b"v" * 100] = (size,)
+    job = create(client)
+    old = job.training_video_upload_url[0]
+    refused(lambda: update(client, job.job_id, name="New"), "MSS.00000003")
+    assert put(old, b"v" * 100) == 200
+    assert command(client, job.job_id, "CONFIRM_MULTIPART_UPLOADED").commond_result == "EXCUTE_SUCCESS"
+    assert command(client, job.job_id, "SUBMITVERIFYING").commond_result == "EXCUTE_SUCCESS"
+    api.verify()
+    shown = show(client, job.job_id)
+    assert shown.state == "AUTO_VERIFY_FAILED"
+    line = shown.operation_logs[-1]
+    assert (line.log_type, line.error_code, line.operate_user) == ("SYSTEM_VERIFY_FAILED", "44005901", "SYSTEM")
+    for said in ("640x480", "id card front is missing", "id card back", "authorization letter"):
+        assert said in line.log_description
+    assert put(old, b"w") != 200
+    before = job.cover_upload_url
+    job = update(client, job.job_id, name="New", contact="1", video_multipart_count=2, is_background_replacement=True)
+    assert len(job.training_video_upload_url) == 2
+    assert put(before, b"c") != 200
+    fill(put, job)
+    assert command(client, job.job_id, "CONFIRM_MULTIPART_UPLOADED").commond_result == "EXCUTE_SUCCESS"
+    assert command(client, job.job_id, "SUBMITVERIFYING").commond_result == "EXCUTE_SUCCESS"
+    api.verify()
+    shown = show(client, job.job_id)
+    assert (shown.state, shown.name, shown.is_background_replacement) == ("MANUAL_VERIFYING", "New", True)
+    assert [kind for kind, _ in log_of(shown)].count("USER_UPDATE_VIDEO") == 1
+    api.world.app.review.reject(api.world.reviewer, job.job_id, ["blurred"])
+    line = show(client, job.job_id).operation_logs[-1]
+    assert (line.log_type, line.log_description, line.operate_user) == ("ADMIN_VERIFY_FAILED", "blurred", "ADMIN")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answered"),
+    [
+        ({"command_message": "UPDATE_VIDEO", "video_multipart_count": 3}, {"training_video_upload_url"}),
+        ({"command_message": "UPLOAD_VIDEO"}, {"training_video_upload_url"}),
+        ({"command_message": "GET_ACTION_VIDEO_MULTIPART", "action_video_multipart_count": 2}, {"action_video_upload_url"}),
+        ({"command_message": "CONFIRM_ACTION_VIDEO"}, set()),
+        ({}, {"training_video_upload_url", "cover_upload_url", "id_card_image1_upload_url", "id_card_image2_upload_url",
+              "grant_file_upload_url"}),
+    ],
+)  # fmt: skip
+def test_an_update_renews_what_was_asked(
+    api: Api, client: Any, put: Put, fields: dict[str, Any], answered: set[str]
+) -> None:
+    job = submitted(client, put)
+    api.verify()
+    api.world.app.review.reject(api.world.reviewer, job.job_id, ["no"])
+    answer = update(client, job.job_id, **fields)
+    given = {name for name in answer.attribute_map if name.endswith("_url") and getattr(answer, name) is not None}
+    assert given == answered
+    replaced = "USER_UPDATE_VIDEO" in dict(log_of(show(client, job.job_id)))
+    assert replaced is (fields.get("command_message") == "UPDATE_VIDEO")
+    # nothing new was sent, so what is there is submitted again
+    assert command(client, job.job_id, "SUBMITVERIFYING").commond_result == "EXCUTE_SUCCESS"
+
+
+def test_actions_chosen_for_the_choreography_are_shown(api: Api, client: Any, put: Put) -> None:
+    job = submitted(client, put)
+    api.verify()
+    api.world.app.review.reject(api.world.reviewer, job.job_id, ["no"])
+    chosen = ActionBasicSampleInfo(action_tag="wave", action_name_en="Wave", is_selected=False)
+    update(client, job.job_id, command_message="CONFIRM_ACTION_VIDEO", samples_basic_info=[chosen])
+    [shown] = show(client, job.job_id).samples
+    assert (shown.action_tag, shown.action_name_en, shown.is_selected) == ("wave", "Wave", False)
+
+
+def test_deleting_is_for_the_documented_states(api: Api, client: Any, put: Put) -> None:
+    job = submitted(client, put)
+    refused(lambda: delete(client, job.job_id), "MSS.00000003")
+    api.verify()
+    assert delete(client, job.job_id).status_code == 200
+    refused(lambda: show(client, job.job_id), "MSS.00000003")
+
+
+def test_every_filter_finds_what_it_should(api: Api, client: Any, put: Put) -> None:
+    ids = {
+        "Anna": submitted(client, put, name="Anna", batch_name="b1", tags=["x", "y"], is_flexus=True).job_id,
+        "Berta": create(client, "Berta", tags=["yy"], is_live_copy=True, is_ondemand_resource=True).job_id,
+        "Hanna": create(client, "Hanna").job_id,
+    }
+    for query, names in (
+        ({}, ["Anna", "Berta", "Hanna"]),
+        ({"sort_dir": "desc"}, ["Hanna", "Berta", "Anna"]),
+        ({"sort_key": "update_time", "sort_dir": "desc"}, None),
+        ({"sort_key": "asset_order"}, ["Anna", "Berta", "Hanna"]),
+        ({"offset": 1, "limit": 1}, ["Berta"]),
+        ({"state": "AUTO_VERIFYING"}, ["Anna"]),
+        ({"state": "AUTO_VERIFYING,WAIT_FILE_UPLOAD"}, ["Anna", "Berta", "Hanna"]),
+        ({"name": "nna"}, ["Anna", "Hanna"]),
+        ({"batch_name": "b1"}, ["Anna"]),
+        ({"tag": "y"}, ["Anna"]),
+        ({"job_id": ids["Berta"]}, ["Berta"]),
+        ({"is_flexus": True}, ["Anna"]),
+        ({"is_flexus": False}, ["Berta", "Hanna"]),
+        ({"is_live_copy": True}, ["Berta"]),
+        ({"is_ondemand_resource": True}, ["Berta"]),
+        ({"train_location": "cn-north-4"}, []),
+        ({"model_resolution": "4K"}, []),
+        ({"model_resolution": "1080P"}, ["Anna", "Berta", "Hanna"]),
+        ({"model_resolution": "8K"}, []),
+        ({"create_since": "2020-01-01T00:00:00Z", "create_until": "2030-01-01T00:00:00Z"}, ["Anna", "Berta", "Hanna"]),
+        ({"create_until": "2020-01-01T00:00:00Z"}, []),
+        ({"update_since": "2020-01-01T00:00:00Z"}, ["Anna", "Berta", "Hanna"]),
+        ({"update_until": "2020-01-01T00:00:00Z"}, []),
+        ({"query_project_id": "project-1"}, ["Anna", "Berta", "Hanna"]),
+        ({"query_project_id": "project-2"}, []),
+    ):
+        page = listed(client, **query)
+        shown = [job.name for job in page.jobs]
+        if names is not None:
+            assert shown == names, query
+        assert page.count == (3 if "limit" in query else len(shown)), query
+    with api.world.database.begin() as tx:
+        [video] = [f for f in tx.files.of_job(ids["Anna"]) if f.kind == "training_video"]
+        tx.files.record(video.id, facts={"display": [3840, 2160]})
+    assert [(job.name, job.model_resolution) for job in listed(client, model_resolution="4K").jobs] == [("Anna", "4K")]
+    for query in ({"limit": 0}, {"limit": 101}, {"state": "BROKEN"}, {"sort_dir": "up"}, {"create_since": "now"}):
+        refused(lambda query=query: listed(client, **query), "MSS.00000003")
+
+
+def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put) -> None:
+    job = submitted(client, put)
+    api.verify()
+    api.world.app.review.approve(api.world.reviewer, job.job_id)
+    api.world.settle()
+    token = api.world.app.model_files.issue(api.world.owner, job.job_id)
+    assert len(token) == 64
+
+    def download(client: Any = client, tenant: str = "project-1", token: str = token) -> bytes:
+        request = Download2dModelTraningEncryptFileRequest(tenant_id=tenant, job_id=job.job_id, once_token=token)
+        answer = client.download2d_model_traning_encrypt_file(request)
+        content: list[bytes] = []
+        answer.consume_download_stream(lambda sent: content.append(sent.content))
+        return content[0]
+
+    refused(lambda: download(tenant="project-2"), "MSS.00010009")
+    refused(lambda: download(api.client(api.key("project-2")), "project-2"), "MSS.00000003")
+    refused(lambda: download(token="0" * 64), "MSS.00000003")
+    run = next(run for run in api.world.runs_of(api.world.app.jobs.show(api.world.owner, job.job_id).job) if run.stage == "training")
+    assert download() == run.id.encode()
+    refused(download, "MSS.00000003")

@@ -111,6 +111,12 @@ def comment(app: AppDep, caller: CallerDep, job_id: PathId, request: Say) -> vie
     return views.CommentId(id=made)
 
 
+@router.post("/jobs/{job_id}/model-token", status_code=201)
+def issue_model_token(app: AppDep, caller: CallerDep, job_id: PathId) -> views.ModelToken:
+    """A token that fetches the model file once, through the MetaStudio API's encrypted-file-download."""
+    return views.ModelToken(token=app.model_files.issue(caller, job_id))
+
+
 @router.get("/jobs/{job_id}/log")
 def show_log(app: AppDep, caller: CallerDep, job_id: PathId) -> views.Log:
     """The operation log, oldest first."""

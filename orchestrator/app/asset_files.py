@@ -101,7 +101,8 @@ class AssetFiles:
         decide(asset, AssetCommand.TAKE_FILE)
         allowed = CATEGORIES.get(asset.type)
         if allowed is not None and category not in allowed | ANY_TYPE:
-            raise Invalid(f"an asset of type {asset.type} takes {sorted(allowed | ANY_TYPE)}, not {category}", field="category")
+            taken = sorted(allowed | ANY_TYPE)
+            raise Invalid(f"an asset of type {asset.type} takes {taken}, not {category}", field="category")
         if category == COVER and size_bytes is not None and size_bytes > COVER_LIMIT_BYTES:
             raise AssetFileTooLarge(f"the cover has {size_bytes} bytes")
         files = tx.library.files([asset.id])[asset.id]

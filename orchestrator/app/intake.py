@@ -90,7 +90,7 @@ class Intake:
         profile = self._context.profile_of(seen)
         name = sheet.get("name", "?")
         if not 1 <= len(str(name)) <= profile.name_limit:
-            raise Invalid(f"the name has {len(str(name))} characters; 1 to {profile.name_limit} are allowed", field="name")
+            raise Invalid(f"the name has {len(str(name))} characters; 1 to {profile.name_limit} may be", field="name")
         ask = Ask(Command.UPDATE, actor_of(caller, seen, Command.UPDATE), caller.name)
         plan(profile, seen, ask, self._context.clock())  # before anything is begun at the store
         files = [_of_job(file, seen) for file in self._begun(seen.project_id, wants, profile.upload_lifetime)]
@@ -150,7 +150,8 @@ class Intake:
         plan(self._context.profile_of(job), job, Ask(command, actor_of(caller, job, command)), self._context.clock())
         found = [file for file in held if file.kind is kind]
         if not found:
-            raise UploadNotOpen(f"no {kind.replace('_', ' ')} was uploaded, and no upload of it is open", kind=kind.value)
+            name = kind.replace("_", " ")
+            raise UploadNotOpen(f"no {name} was uploaded, and no upload of it is open", kind=kind.value)
         return found[-1]
 
     def submit(self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "") -> Job:
@@ -217,7 +218,7 @@ class Intake:
             CommandNotAllowed, GuardRefused: as `Jobs.ask`.
         """
         if len(attachments) > MAX_ATTACHMENTS:
-            raise Invalid(f"{len(attachments)} attachments; at most {MAX_ATTACHMENTS} are allowed", field="attachment_name")
+            raise Invalid(f"{len(attachments)} attachments; {MAX_ATTACHMENTS} are allowed", field="attachment_name")
         if any(not 1 <= len(name) <= _NAME_LIMIT for name in attachments):
             raise Invalid(f"the name of an attachment has 1 to {_NAME_LIMIT} characters", field="attachment_name")
         said = text.strip() or title.strip()
@@ -286,8 +287,8 @@ class Intake:
         return [
             File(
                 id=new_id(at), project_id=project_id, job_id=None, kind=want.kind, state=FileState.OPEN, version=0,
-                name=want.name or want.kind.value, content_type=want.content_type, staging_key=key, upload_id=upload_id,
-                part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None, sha256=None,
+                name=want.name or want.kind.value, content_type=want.content_type, staging_key=key,
+                upload_id=upload_id, part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None, sha256=None,
                 created_at=at, expires_at=at + lifetime,
             )
             for want, part, key, upload_id in zip(wants, agreed, keys, upload_ids, strict=True)

@@ -127,7 +127,10 @@ class Library:
         return self.update(caller, asset_id, share=share, attributes=attributes)
 
     def find(self, query: AssetQuery) -> tuple[Sequence[tuple[Asset, Sequence[AssetFile]]], int]:
-        """A page of assets with their files, and the number of all matches. Whoever built the query checked its project."""
+        """A page of assets with their files, and the number of all matches.
+
+        Whoever built the query has checked its project.
+        """
         if not 1 <= query.limit <= MAX_PAGE:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
         now = self._context.clock()
@@ -185,7 +188,8 @@ class Library:
     def _share(self, tx: Tx, asset: Asset, share: Share) -> None:
         at = self._context.clock()
         last_day = (at + timedelta(days=30)).replace(hour=23, minute=59, second=59, microsecond=0)
-        tx.library.share(asset.id, [p for p in share.project_ids if p != asset.project_id], share.expires_at or last_day)
+        others = [each for each in share.project_ids if each != asset.project_id]
+        tx.library.share(asset.id, others, share.expires_at or last_day)
 
     def _erase_files(self, tx: Tx, asset: Asset, at: datetime) -> None:
         for file in tx.library.files([asset.id])[asset.id]:

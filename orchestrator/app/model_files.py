@@ -34,7 +34,7 @@ class ModelFiles:
         self._context = context
 
     def issue(self, caller: Caller, job_id: str) -> str:
-        """A token that fetches the model of a job once, within 24 hours. Raises NotFound, also where there is none yet."""
+        """A token that fetches the model of a job once, within 24 hours. Raises NotFound where there is none yet."""
         _, project_id = self._main(caller, job_id)
         token = secrets.token_hex(_TOKEN_BYTES)
         with self._context.store.begin() as tx:

@@ -140,8 +140,9 @@ class Sealing:
         if file.job_id is None:
             with self._context.store.begin() as tx:
                 return tx.files.move(
-                    file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes, sealed_at=at
-                )
+                    file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes,
+                    sealed_at=at,
+                )  # fmt: skip
         details: dict[str, object] = {
             "file_id": file.id, "kind": file.kind.value, "size_bytes": final.size_bytes, "etag": final.etag,
         }  # fmt: skip

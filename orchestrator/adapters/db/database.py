@@ -12,8 +12,8 @@ import structlog
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
-from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.library import SqlLibrary
+from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
 from orchestrator.domain.errors import DatabaseUnavailable, Invalid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -77,9 +77,9 @@ class SqlLibrary:
     def page(self, query: AssetQuery, now: datetime) -> list[Asset]:
         key = assets.c[query.sort]
         # of equal ones the newest is first, whatever the direction
-        order = (key.desc() if query.descending else key.asc(), assets.c.id.desc())
+        order = [key.desc() if query.descending else key.asc(), assets.c.id.desc()]
         if query.sort == "created_at":  # ids sort by time
-            order = (assets.c.id.desc() if query.descending else assets.c.id.asc(),) * 1  # type: ignore[assignment]  # one key
+            order = [assets.c.id.desc() if query.descending else assets.c.id.asc()]
         found = _filtered(sa.select(*_COLUMNS), query, now).order_by(*order).offset(query.offset).limit(query.limit)
         return [_asset(row) for row in self._connection.execute(found)]
 
@@ -92,7 +92,8 @@ class SqlLibrary:
     def share(self, asset_id: str, project_ids: Sequence[str], expires_at: datetime) -> None:
         """Exactly these may use the asset, besides its owner."""
         self._connection.execute(sa.delete(asset_shares).where(asset_shares.c.asset_id == asset_id))
-        rows = [{"asset_id": asset_id, "project_id": each, "expires_at": expires_at} for each in dict.fromkeys(project_ids)]
+        others = dict.fromkeys(project_ids)
+        rows = [{"asset_id": asset_id, "project_id": each, "expires_at": expires_at} for each in others]
         if rows:
             self._connection.execute(sa.insert(asset_shares), rows)
 
@@ -198,29 +199,39 @@ def _seen(query: AssetQuery, now: datetime) -> sa.ColumnElement[bool]:
 
 
 def _filtered(statement: sa.Select[Any], query: AssetQuery, now: datetime) -> sa.Select[Any]:
-    conditions = [_seen(query, now), assets.c.state.in_(query.states) if query.states else assets.c.deleted_at.is_(None)]
+    alive = assets.c.state.in_(query.states) if query.states else assets.c.deleted_at.is_(None)
+    return statement.where(_seen(query, now), alive, *_by_columns(query), *_by_tags(query), *_by_attributes(query))
+
+
+def _by_columns(query: AssetQuery) -> Iterator[sa.ColumnElement[bool]]:
     if query.ids:
-        conditions.append(assets.c.id.in_(query.ids))
+        yield assets.c.id.in_(query.ids)
     if query.types:
-        conditions.append(assets.c.type.in_(query.types))
+        yield assets.c.type.in_(query.types)
     if query.name:
         exact = "name" in query.exact
-        conditions.append(assets.c.name == query.name if exact else assets.c.name.icontains(query.name, autoescape=True))
+        yield assets.c.name == query.name if exact else assets.c.name.icontains(query.name, autoescape=True)
     if query.since is not None:
-        conditions.append(assets.c.created_at >= query.since)
+        yield assets.c.created_at >= query.since
     if query.until is not None:
-        conditions.append(assets.c.created_at <= query.until)
+        yield assets.c.created_at <= query.until
     if query.app_user_id:
-        conditions.append(assets.c.app_user_id == query.app_user_id)
-    labels = [holds(assets.c.tags, tag) if "tag" in query.exact else mentions(assets.c.tags, pattern(tag)) for tag in query.tags]
+        yield assets.c.app_user_id == query.app_user_id
+
+
+def _by_tags(query: AssetQuery) -> Iterator[sa.ColumnElement[bool]]:
+    column, exact = assets.c.tags, "tag" in query.exact
+    labels = [holds(column, tag) if exact else mentions(column, pattern(tag)) for tag in query.tags]
     if labels:
-        conditions.append(sa.and_(*labels) if query.all_tags else sa.or_(*labels))
+        yield sa.and_(*labels) if query.all_tags else sa.or_(*labels)
+
+
+def _by_attributes(query: AssetQuery) -> Iterator[sa.ColumnElement[bool]]:
     for path, wanted in query.meta:
         value = assets.c.attributes[path]
-        conditions.append(same(value, wanted) if isinstance(wanted, bool) else value.as_string().in_(list(wanted)))
+        yield same(value, wanted) if isinstance(wanted, bool) else value.as_string().in_(list(wanted))
     for path, item, is_there in query.listing:
         held = sa.func.coalesce(holds(assets.c.attributes[path], item), sa.false())
-        conditions.append(held if is_there else sa.not_(held))
-    for key, wanted_value in query.properties:
-        conditions.append(holds(assets.c.attributes["property_words"], f"{key}:{wanted_value}"))
-    return statement.where(*conditions)
+        yield held if is_there else sa.not_(held)
+    for key, told in query.properties:
+        yield holds(assets.c.attributes["property_words"], f"{key}:{told}")

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.files import file_from
-from orchestrator.adapters.db.json_filters import holds, same
 from orchestrator.adapters.db.jobs import JOB_COLUMNS, job_from
+from orchestrator.adapters.db.json_filters import holds, same
 from orchestrator.adapters.db.runs import run_from
 from orchestrator.adapters.db.tables import comments, files, job_counts, jobs, operation_log, runs
 from orchestrator.domain.actors import Actor
@@ -137,6 +137,12 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
         conditions.append(jobs.c.created_at <= query.created_until)
     if query.before is not None:
         conditions.append(jobs.c.id > query.before if query.oldest_first else jobs.c.id < query.before)
+    return statement.where(*conditions, *_by_sheet(query))
+
+
+def _by_sheet(query: JobQuery) -> list[sa.ColumnElement[bool]]:
+    conditions = [same(jobs.c.attributes[name], value) for name, value in query.attributes.items()]
+    conditions += [same(jobs.c.settings[name], value) for name, value in query.settings.items()]
     if query.tag:
         conditions.append(holds(jobs.c.tags, query.tag))
     if query.wide_video is not None:
@@ -145,9 +151,7 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
         conditions.append(jobs.c.user_updated_at >= query.updated_since)
     if query.updated_until is not None:
         conditions.append(jobs.c.user_updated_at <= query.updated_until)
-    for column, wanted in ((jobs.c.attributes, query.attributes), (jobs.c.settings, query.settings)):
-        conditions += [same(column[name], value) for name, value in wanted.items()]
-    return statement.where(*conditions)
+    return conditions
 
 
 def _ordered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:

@@ -114,8 +114,9 @@ sa.Index(  # lists by state
     "ix_jobs_state", jobs.c.project_id, jobs.c.state, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive
 )
 sa.Index(  # lists by the owner's last change
-    "ix_jobs_updated", jobs.c.project_id, jobs.c.user_updated_at, jobs.c.id, postgresql_where=_alive, sqlite_where=_alive
-)
+    "ix_jobs_updated", jobs.c.project_id, jobs.c.user_updated_at, jobs.c.id,
+    postgresql_where=_alive, sqlite_where=_alive,
+)  # fmt: skip
 _reviewed = sa.and_(_alive, jobs.c.state == sa.literal_column("'manual_verifying'"))
 sa.Index("ix_jobs_review", jobs.c.id, postgresql_where=_reviewed, sqlite_where=_reviewed)  # the reviewers' queue
 _deleted = jobs.c.deleted_at.is_not(None)

@@ -58,22 +58,21 @@ class MetaStudio:
         await response(scope, receive, send)
 
     def _answer(self, scope: Scope, body: bytes) -> Response:
-        received = Received(
-            scope["method"], scope.get("raw_path", b"").partition(b"?")[0], scope["query_string"], scope["headers"], body
-        )
+        path = scope.get("raw_path", b"").partition(b"?")[0]
+        received = Received(scope["method"], path, scope["query_string"], scope["headers"], body)
         words = errors.TRAINING
         try:
-            operation, path = self._routed(received)
+            operation, values = self._routed(received)
             words = operation.words
             scope["route"] = Matched(operation.path)
-            return _answered(self._done(operation, path, received))
+            return _answered(self._done(operation, values, received))
         except errors.Fault as fault:
             return _refused(fault)
         except UnderstudyError as exc:
-            fault = errors.fault_of(exc, words)
-            if fault.status >= 500:  # noqa: PLR2004  a class of HTTP
+            said = errors.fault_of(exc, words)
+            if said.status >= 500:  # noqa: PLR2004  a class of HTTP
                 log.warning("request not served", code=exc.code, message=exc.message)
-            return _refused(fault)
+            return _refused(said)
         except Exception:
             log.exception("request failed", method=received.method, path=scope["path"])
             return _refused(errors.internal())
@@ -122,7 +121,10 @@ def _answered(answer: Mapping[str, object] | Bytes | None) -> Response:
     if answer is None:
         return Response(status_code=200)
     if isinstance(answer, Bytes):
-        headers = {"Content-Length": str(answer.size_bytes), "Content-Disposition": f'attachment; filename="{answer.name}"'}
+        headers = {
+            "Content-Length": str(answer.size_bytes),
+            "Content-Disposition": f'attachment; filename="{answer.name}"',
+        }
         return StreamingResponse(_pieces(answer), media_type="application/octet-stream", headers=headers)
     return _json(200, answer)
 

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.dialects.metastudio.wire import Wire, text
+from orchestrator.dialects.metastudio.wire import (
+    Some32,
+    Some64,
+    Some128,
+    Some256,
+    Some512,
+    Text32,
+    Text128,
+    Text256,
+    Text2048,
+    Wire,
+)
 
 VoiceLanguage = Literal[
     "UNKNOW", "CN", "EN", "GER", "fr", "Kr", "por", "JPN", "Ita", "ESP", "DBH", "GT", "GXH", "HBH", "SXH", "SCH", "YY",
@@ -20,8 +31,8 @@ _Mode = Literal["Horizontal", "Vertical"]
 
 
 class ErrorInfo(Wire):
-    error_code: text(32) | None = None
-    error_msg: text(256) | None = None
+    error_code: Text32 | None = None
+    error_msg: Text256 | None = None
 
 
 class VoiceCapability(Wire):
@@ -53,20 +64,20 @@ class VoiceModelMeta(Wire):
     speed_ratio: _Ratio | None = None
     volume_ratio: _Ratio | None = None
     is_realtime_voice: bool | None = None
-    style: text(32, 1) | None = None
+    style: Some32 | None = None
     voice_capability: VoiceCapability | None = None
     external_voice_meta: ExternalVoiceMeta | None = None
     is_support_vc_process: bool | None = None
     is_support_thai_auto_split: bool | None = None
     is_flexus: bool | None = None
     is_enhance_rhythm: bool | None = None
-    age: text(64, 1) | None = None
+    age: Some64 | None = None
 
 
 class PptPage(Wire):
     page_no: Annotated[int, Field(ge=1, le=256)] | None = None
-    file_id: text(64, 1) | None = None
-    page_content: text(2048) | None = None
+    file_id: Some64 | None = None
+    page_content: Text2048 | None = None
 
 
 class PptMeta(Wire):
@@ -78,9 +89,9 @@ class PptMeta(Wire):
 
 
 class MaterialComponent(Wire):
-    component_name: text(256, 1)
+    component_name: Some256
     component_type: Literal["CLOTHES", "PANTS", "SHOES", "HAIR", "EYELASH", "EYEBROW"]
-    component_desc: text(512, 1) | None = None
+    component_desc: Some512 | None = None
 
 
 class MaterialMeta(Wire):
@@ -88,12 +99,12 @@ class MaterialMeta(Wire):
 
 
 class ActionTag(Wire):
-    action_name_zh: text(128, 1)
-    action_name_en: text(128, 1)
+    action_name_zh: Some128
+    action_name_en: Some128
     action_duration: _Ratio | None = None
-    catalog: text(128) | None = None
-    file_name: text(256, 1) | None = None
-    tag: text(256, 1) | None = None
+    catalog: Text128 | None = None
+    file_name: Some256 | None = None
+    tag: Some256 | None = None
 
 
 class HumanModelMeta(Wire):
@@ -103,27 +114,27 @@ class HumanModelMeta(Wire):
     support_live: bool | None = None
     model_version: Literal["V2", "V3", "V3_2", "V3_3"] | None = None
     model_resolution: Literal["1080P", "4K"] | None = None
-    device_names: Annotated[list[text(64, 1)], Field(max_length=16)] | None = None
+    device_names: Annotated[list[Some64], Field(max_length=16)] | None = None
     is_with_action_library: bool | None = None
     action_tag_map: Annotated[list[ActionTag], Field(max_length=1000)] | None = None
     is_flexus: bool | None = None
-    voice_asset_id: text(64, 1) | None = None
+    voice_asset_id: Some64 | None = None
 
 
 class ImageMeta(Wire):
-    codec: text(32) | None = None
+    codec: Text32 | None = None
     width: _Side | None = None
     height: _Side | None = None
     size: Annotated[int, Field(ge=0, le=9_223_372_036_854_775_807)] | None = None
     mode: _Mode | None = None
-    frame_rate: text(32) | None = None
+    frame_rate: Text32 | None = None
     duration: _Seconds | None = None
     error_info: ErrorInfo | None = None
 
 
 class AudioMeta(Wire):
     duration: _Seconds | None = None
-    audio_codec: text(32) | None = None
+    audio_codec: Text32 | None = None
     audio_bit_rate: Annotated[int, Field(ge=0, le=16384)] | None = None
     audio_channels: Annotated[int, Field(ge=0, le=100)] | None = None
     sample: Annotated[int, Field(ge=0, le=100_000)] | None = None
@@ -131,10 +142,10 @@ class AudioMeta(Wire):
 
 
 class VideoMeta(AudioMeta):
-    video_codec: text(32) | None = None
+    video_codec: Text32 | None = None
     width: _Side | None = None
     height: _Side | None = None
-    frame_rate: text(32) | None = None
+    frame_rate: Text32 | None = None
     video_bit_rate: Annotated[int, Field(ge=0, le=104_857_600)] | None = None
     mode: _Mode | None = None
     video_transcoding_status: Literal["WAITING", "TRANSCODING", "FAILED", "SUCCEEDED"] | None = None

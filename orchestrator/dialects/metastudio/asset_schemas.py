@@ -10,7 +10,26 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.dialects.metastudio.asset_meta_schemas import AssetExtraMeta
 from orchestrator.dialects.metastudio.job_schemas import Service, Services
-from orchestrator.dialects.metastudio.wire import Id, Limit, Offset, QueryBool, Text, Time, Wire, instant, text
+from orchestrator.dialects.metastudio.wire import (
+    Exactly24,
+    Id,
+    Limit,
+    Offset,
+    QueryBool,
+    Some64,
+    Some256,
+    Some1024,
+    Text,
+    Text64,
+    Text128,
+    Text256,
+    Text512,
+    Text1024,
+    Text4096,
+    Time,
+    Wire,
+    instant,
+)
 
 AssetType = Literal[
     "VOICE_MODEL", "VIDEO", "IMAGE", "PPT", "MUSIC", "AUDIO", "COMMON_FILE", "HUMAN_MODEL_2D", "BUSINESS_CARD_TEMPLET",
@@ -51,7 +70,7 @@ class ReviewConfig(Wire):
 class SystemProperty(Wire):
     action: Literal["ADD", "DELETE"] | None = None
     key: PropertyKey | None = None
-    value: text(1024, 1) | None = None
+    value: Some1024 | None = None
 
 
 class SharedConfig(Wire):
@@ -68,9 +87,9 @@ class AutoOperation(Wire):
 class _Asset(Wire):
     """What create and update have in common. What is not sent stays None, and unchanged."""
 
-    asset_description: text(4096) | None = None
+    asset_description: Text4096 | None = None
     review_config: ReviewConfig | None = None
-    tags: Annotated[list[text(128)], Field(max_length=50)] | None = None
+    tags: Annotated[list[Text128], Field(max_length=50)] | None = None
     asset_extra_meta: AssetExtraMeta | None = None
     system_properties: Annotated[list[SystemProperty], Field(max_length=50)] | None = None
     shared_config: SharedConfig | None = None
@@ -80,13 +99,13 @@ class _Asset(Wire):
 
 
 class CreateAsset(_Asset):
-    asset_name: text(256)
+    asset_name: Text256
     asset_type: AssetType
     is_need_generate_cover: bool | None = None
 
 
 class UpdateAsset(_Asset):
-    asset_name: text(256) | None = None
+    asset_name: Text256 | None = None
     asset_type: AssetType | None = None
     asset_state: Literal["UNACTIVED", "ACTIVED"] | None = None
 
@@ -98,7 +117,7 @@ class Summarize(Wire):
 class BatchAction(Wire):
     action: Literal["DELETE", "DELETE_FORCE", "RESTORE", "UNACTIVE", "ACTIVE", "SHARE", "UNSHARE"]
     asset_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
-    params: text(4096) | None = None
+    params: Text4096 | None = None
 
 
 class DeleteAsset(Wire):
@@ -108,48 +127,48 @@ class DeleteAsset(Wire):
 class ListAssets(Wire):
     limit: Limit = 10
     offset: Offset = 0
-    name: text(128) = ""
-    tag: text(1024) = ""
+    name: Text128 = ""
+    tag: Text1024 = ""
     tag_combination_type: Literal["INTERSECTION", "UNION_SET"] = "UNION_SET"
     start_time: Time = ""
     end_time: Time = ""
-    asset_type: text(128) = ""
+    asset_type: Text128 = ""
     sort_key: Literal["create_time", "update_time", "asset_order"] = "create_time"
     sort_dir: Literal["asc", "desc"] = "asc"
     asset_source: Literal["SYSTEM", "CUSTOMIZATION", "ALL"] = "CUSTOMIZATION"
-    asset_state: text(512) = ""
-    style_id: text(64) = ""
-    accurate_query_field: Annotated[list[Text], Field(max_length=50)] = []
-    asset_id: Annotated[list[Id], Field(max_length=200)] = []
-    sex: text(128) = ""
-    language: text(128) = ""
-    system_property: text(1024) = ""
+    asset_state: Text512 = ""
+    style_id: Text64 = ""
+    accurate_query_field: Annotated[list[Text], Field(max_length=50)] = Field(default=[])
+    asset_id: Annotated[list[Id], Field(max_length=200)] = Field(default=[])
+    sex: Text128 = ""
+    language: Text128 = ""
+    system_property: Text1024 = ""
     action_editable: QueryBool | None = None
     is_with_action_library: QueryBool | None = None
     is_movable: QueryBool | None = None
-    voice_provider: text(128) = ""
+    voice_provider: Text128 = ""
     role: Literal["SHARER", "SHAREE"] | None = None
     is_realtime_voice: QueryBool | None = None
-    human_model_2d_version: text(128) = ""
-    include_device_name: text(128) = ""
-    exclude_device_name: text(128) = ""
+    human_model_2d_version: Text128 = ""
+    include_device_name: Text128 = ""
+    exclude_device_name: Text128 = ""
     supported_service: Service | None = None
-    app_user_id: text(256) = ""
+    app_user_id: Text256 = ""
 
 
 class CreateFile(Wire):
-    file_name: text(256, 1)
-    file_md5: Annotated[text(24, 24), AfterValidator(_md5)]
+    file_name: Some256
+    file_md5: Annotated[Exactly24, AfterValidator(_md5)]
     file_size: Annotated[int, Field(ge=1, le=MAX_FILE)]
-    file_type: text(64, 1)
+    file_type: Some64
     asset_id: Id
     asset_file_category: FileCategory
 
 
 class CreateLargeFile(Wire):
-    file_name: text(256, 1)
+    file_name: Some256
     file_size: Annotated[int, Field(ge=1, le=MAX_LARGE_FILE)] | None = None
-    file_type: text(64, 1)
+    file_type: Some64
     asset_id: Id
     asset_file_category: LargeFileCategory
     file_multipart_count: Annotated[int, Field(ge=1, le=100)] = 1

@@ -22,7 +22,7 @@ from orchestrator.dialects.metastudio.asset_schemas import (
 )
 from orchestrator.dialects.metastudio.operation import Asked
 from orchestrator.dialects.metastudio.wire import instant
-from orchestrator.domain.assets import Asset, AssetCommand, AssetQuery
+from orchestrator.domain.assets import AssetCommand, AssetQuery
 from orchestrator.domain.errors import UnderstudyError
 
 _EVERYBODY: Final = "*"
@@ -33,7 +33,9 @@ _BATCH: Final = {
 }  # fmt: skip
 # Others are the platform's own; everybody may say what a picture or a video is for.
 _OWN_PROPERTIES: Final = frozenset({"MATERIAL_IMG", "MATERIAL_VIDEO", "BACKGROUND_IMG"})
-_KEPT: Final = ("supported_service", "auto_operation_config", "shared_config", "review_config", "is_need_generate_cover")
+_KEPT: Final = (
+    "supported_service", "auto_operation_config", "shared_config", "review_config", "is_need_generate_cover",
+)  # fmt: skip
 
 
 def create_asset(app: App, asked: Asked) -> Mapping[str, object]:
@@ -65,9 +67,10 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
     changed |= _extra_meta(request.asset_type or seen.type, request)
 
     def attributes(former: Mapping[str, object]) -> Mapping[str, object]:
-        properties = request.system_properties
+        if request.system_properties is None:
+            return {**former, **changed}
         by_people = asked.visitor.sees_all_projects
-        return {**former, **changed, **({} if properties is None else _properties(former, properties, by_people=by_people))}
+        return {**former, **changed, **_properties(former, request.system_properties, by_people=by_people)}
 
     asset = app.library.update(
         asked.caller, asked.path["asset_id"], state=_STATE_COMMANDS.get(request.asset_state or ""),

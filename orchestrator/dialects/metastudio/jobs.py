@@ -42,7 +42,7 @@ def update_job(app: App, asked: Asked) -> Mapping[str, object]:
     sent = request.model_dump(exclude_none=True)
     message = request.command_message
     if message in _VIDEO_MESSAGES:
-        wants = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1)]
+        wants: Sequence[Want] = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1)]
     elif message == "GET_ACTION_VIDEO_MULTIPART":
         wants = [_want(FileKind.ACTION_VIDEO, request.action_video_multipart_count or 1)]
     elif message == "CONFIRM_ACTION_VIDEO":

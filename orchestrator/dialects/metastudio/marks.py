@@ -31,7 +31,8 @@ def of(settings: Mapping[str, object]) -> dict[str, object]:
             found[name] = info
     actions = settings.get("action_times")
     if isinstance(actions, list):
-        listed = [{name: str(each[name]) for name in _ACTION_FIELDS if name in each} for each in actions if isinstance(each, dict)]
+        marked = [each for each in actions if isinstance(each, dict)]
+        listed = [{name: str(each[name]) for name in _ACTION_FIELDS if name in each} for each in marked]
         found["inference_data_process_action_mark_info"] = {"action_info": listed}
     general = settings.get("general")
     if isinstance(general, dict):
@@ -53,7 +54,7 @@ def _range(value: object, first: str, last: str) -> dict[str, object]:
 
 
 def _clock(at: object) -> str | None:
-    """HH:MM:SS.mmm"""
+    """HH:MM:SS.mmm."""
     if isinstance(at, str):
         return at[:12]
     if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < 360_000:  # noqa: PLR2004  99 hours

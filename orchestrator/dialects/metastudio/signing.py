@@ -19,7 +19,8 @@ WINDOW: Final = timedelta(minutes=15)
 """How far a clock may be off, in either direction."""
 
 _AUTHORIZATION: Final = re.compile(
-    rf"{ALGORITHM} Access=([^,\s]{{1,128}}), ?SignedHeaders=([0-9a-z;!#$%&'*+.^`|~-]{{1,4096}}), ?Signature=([0-9a-f]{{64}})"
+    rf"{ALGORITHM} Access=([^,\s]{{1,128}}), ?SignedHeaders=([0-9a-z;!#$%&'*+.^`|~-]{{1,4096}}),"
+    r" ?Signature=([0-9a-f]{64})"
 )
 _DATE: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _ALWAYS_SIGNED: Final = frozenset({"host", "x-sdk-date"})

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-PAGE: Final = 10
 MAX_INT: Final = 2_147_483_647
 _TIME_LENGTH: Final = 20
 
@@ -72,10 +71,24 @@ Time = Annotated[Text, Field(max_length=_TIME_LENGTH), AfterValidator(_time)]
 QueryBool = Annotated[bool, BeforeValidator(_true_or_false)]
 
 
-def text(longest: int, shortest: int = 0) -> Any:  # noqa: ANN401  a type with limits
-    return Annotated[Text, Field(min_length=shortest, max_length=longest)]
-
-
-Id = text(64, 1)
+# A text of at most so many characters; `Some`: and of at least one.
+Exactly24 = Annotated[Text, Field(min_length=24, max_length=24)]
+Exactly64 = Annotated[Text, Field(min_length=64, max_length=64)]
+Some32 = Annotated[Text, Field(min_length=1, max_length=32)]
+Some64 = Annotated[Text, Field(min_length=1, max_length=64)]
+Some128 = Annotated[Text, Field(min_length=1, max_length=128)]
+Some256 = Annotated[Text, Field(min_length=1, max_length=256)]
+Some512 = Annotated[Text, Field(min_length=1, max_length=512)]
+Some1024 = Annotated[Text, Field(min_length=1, max_length=1024)]
+Some1028 = Annotated[Text, Field(min_length=1, max_length=1028)]
+Text32 = Annotated[Text, Field(max_length=32)]
+Text64 = Annotated[Text, Field(max_length=64)]
+Text128 = Annotated[Text, Field(max_length=128)]
+Text256 = Annotated[Text, Field(max_length=256)]
+Text512 = Annotated[Text, Field(max_length=512)]
+Text1024 = Annotated[Text, Field(max_length=1024)]
+Text2048 = Annotated[Text, Field(max_length=2048)]
+Text4096 = Annotated[Text, Field(max_length=4096)]
+Id = Annotated[Text, Field(min_length=1, max_length=64)]
 Offset = Annotated[int, Field(ge=0, le=MAX_INT)]
 Limit = Annotated[int, Field(ge=1, le=100)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ import uvicorn
 
 from orchestrator.adapters.s3.options import S3Options, StoreKind
 from orchestrator.adapters.s3.storage import S3Storage
+from orchestrator.app.app import App
 from orchestrator.app.keys import NewKey
 from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
@@ -43,10 +45,11 @@ class LiveClock(Clock):
 
 def profiles() -> Mapping[str, Profile]:
     """The kinds of jobs as shipped, trained by the test's trainer."""
-    return {
-        name: replace(profile, model_file="training.npz", stages={stage: replace(how, pool="gpu") for stage, how in profile.stages.items()})
-        for name, profile in load_profiles([]).items()
-    }
+    found = {}
+    for name, profile in load_profiles([]).items():
+        stages = {stage: replace(how, pool="gpu") for stage, how in profile.stages.items()}
+        found[name] = replace(profile, model_file="training.npz", stages=stages)
+    return found
 
 
 class Served:
@@ -128,10 +131,34 @@ def world(sqlite_url: str, storage: S3Storage) -> Iterator[World]:
         yield world
 
 
+class CurrentApp:
+    """The use cases of whichever test runs now, so that one server serves them all."""
+
+    app: App
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.app, name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Callable[[App], str]]:
+    """Serves an app; gives the URL."""
+    current = CurrentApp()
+    with ExitStack() as stack:
+        urls: list[str] = []
+
+        def serve(app: App) -> str:
+            current.app = app
+            if not urls:
+                urls.append(stack.enter_context(Served(create_asgi(Settings(), app=current))))  # type: ignore[arg-type]
+            return urls[0]
+
+        yield serve
+
+
 @pytest.fixture
-def api(world: World) -> Iterator[Api]:
-    with Served(create_asgi(Settings(), app=world.app)) as url:
-        yield Api(world, url)
+def api(world: World, server: Callable[[App], str]) -> Api:
+    return Api(world, server(world.app))
 
 
 @pytest.fixture

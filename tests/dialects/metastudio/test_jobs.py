@@ -23,7 +23,6 @@ from huaweicloudsdkmetastudio.v1 import (
 
 from orchestrator.domain.media import Reason
 from tests.dialects.metastudio.conftest import Api
-
 from tests.dialects.metastudio.support import refused
 
 Put = Callable[..., int]

@@ -1,4 +1,4 @@
-"""Assets of people: labels, order, shares, the recycle bin; files with states; single-use tokens"""
+"""Assets of people: labels, order, shares, the recycle bin; files with states; single-use tokens."""
 
 from __future__ import annotations
 

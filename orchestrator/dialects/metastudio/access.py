@@ -79,7 +79,10 @@ class Access:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._lock_out = LockOut(lambda: app.context.clock())
+        self._lock_out = LockOut(self._now)
+
+    def _now(self) -> datetime:
+        return self._app.context.clock()
 
     def visitor(self, received: signing.Received) -> Visitor:
         """Who asks. Raises Fault 401."""

@@ -59,7 +59,7 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(UpdateAsset)
     fields = {"name": request.asset_name, "description": request.asset_description, "type": request.asset_type,
               "tags": request.tags, "asset_order": request.asset_order}  # fmt: skip
-    values = {name: value for name, value in fields.items() if value is not None}
+    values: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
     changed = _attributes(request)
     if "planned" in changed:
         values["due_at"] = _first_planned(changed)

@@ -124,8 +124,14 @@ def storage(object_store: ObjectStore) -> S3Storage:
 
 
 @pytest.fixture
-def world(sqlite_url: str, storage: S3Storage) -> Iterator[World]:
-    with a_world(sqlite_url, profiles=profiles(), clock=LiveClock()) as world:
+def url(sqlite_url: str) -> str:
+    """Where the world keeps its rows; modules that are about rows ask for every kind of database."""
+    return sqlite_url
+
+
+@pytest.fixture
+def world(url: str, storage: S3Storage) -> Iterator[World]:
+    with a_world(url, profiles=profiles(), clock=LiveClock()) as world:
         world.storage = storage  # type: ignore[assignment]  # the real one
         world.app = world.process()
         yield world

@@ -214,52 +214,6 @@ def test_deleting_is_for_the_documented_states(api: Api, client: Any, put: Put) 
     refused(lambda: show(client, job.job_id), "MSS.00000003")
 
 
-def test_every_filter_finds_what_it_should(api: Api, client: Any, put: Put) -> None:
-    ids = {
-        "Anna": submitted(client, put, name="Anna", batch_name="b1", tags=["x", "y"], is_flexus=True).job_id,
-        "Berta": create(client, "Berta", tags=["yy"], is_live_copy=True, is_ondemand_resource=True).job_id,
-        "Hanna": create(client, "Hanna").job_id,
-    }
-    for query, names in (
-        ({}, ["Anna", "Berta", "Hanna"]),
-        ({"sort_dir": "desc"}, ["Hanna", "Berta", "Anna"]),
-        ({"sort_key": "update_time", "sort_dir": "desc"}, None),
-        ({"sort_key": "asset_order"}, ["Anna", "Berta", "Hanna"]),
-        ({"offset": 1, "limit": 1}, ["Berta"]),
-        ({"state": "AUTO_VERIFYING"}, ["Anna"]),
-        ({"state": "AUTO_VERIFYING,WAIT_FILE_UPLOAD"}, ["Anna", "Berta", "Hanna"]),
-        ({"name": "nna"}, ["Anna", "Hanna"]),
-        ({"batch_name": "b1"}, ["Anna"]),
-        ({"tag": "y"}, ["Anna"]),
-        ({"job_id": ids["Berta"]}, ["Berta"]),
-        ({"is_flexus": True}, ["Anna"]),
-        ({"is_flexus": False}, ["Berta", "Hanna"]),
-        ({"is_live_copy": True}, ["Berta"]),
-        ({"is_ondemand_resource": True}, ["Berta"]),
-        ({"train_location": "cn-north-4"}, []),
-        ({"model_resolution": "4K"}, []),
-        ({"model_resolution": "1080P"}, ["Anna", "Berta", "Hanna"]),
-        ({"model_resolution": "8K"}, []),
-        ({"create_since": "2020-01-01T00:00:00Z", "create_until": "2030-01-01T00:00:00Z"}, ["Anna", "Berta", "Hanna"]),
-        ({"create_until": "2020-01-01T00:00:00Z"}, []),
-        ({"update_since": "2020-01-01T00:00:00Z"}, ["Anna", "Berta", "Hanna"]),
-        ({"update_until": "2020-01-01T00:00:00Z"}, []),
-        ({"query_project_id": "project-1"}, ["Anna", "Berta", "Hanna"]),
-        ({"query_project_id": "project-2"}, []),
-    ):
-        page = listed(client, **query)
-        shown = [job.name for job in page.jobs]
-        if names is not None:
-            assert shown == names, query
-        assert page.count == (3 if "limit" in query else len(shown)), query
-    with api.world.database.begin() as tx:
-        [video] = [f for f in tx.files.of_job(ids["Anna"]) if f.kind == "training_video"]
-        tx.files.record(video.id, facts={"display": [3840, 2160]})
-    assert [(job.name, job.model_resolution) for job in listed(client, model_resolution="4K").jobs] == [("Anna", "4K")]
-    for query in ({"limit": 0}, {"limit": 101}, {"state": "BROKEN"}, {"sort_dir": "up"}, {"create_since": "now"}):
-        refused(lambda query=query: listed(client, **query), "MSS.00000003")
-
-
 def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put) -> None:
     job = submitted(client, put)
     api.verify()

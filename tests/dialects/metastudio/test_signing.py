@@ -105,8 +105,7 @@ def test_whatever_is_changed_on_the_way_is_noticed(changed: Received) -> None:
     [
         "", "Basic abc", f"{signing.ALGORITHM} Access={AK}",
         f"SDK-HMAC-SM3 Access={AK}, SignedHeaders={SIGNED}, Signature={'0' * 64}",
-        f"V11-HMAC-SHA256 Credential={AK}/20250102/local-1/metastudio, SignedHeaders={SIGNED}, "
-        "Signature=b563f1697e0a8202245ec50f000a3824fecc8e9d19eda547b9f1b4de32744a00",
+        f"V11-HMAC-SHA256 Credential={AK}/20250102/local-1/metastudio, SignedHeaders={SIGNED}, Signature={'b' * 64}",
         f"{signing.ALGORITHM} Access={AK}, SignedHeaders={SIGNED}, Signature={'A' * 64}",
     ],
 )  # fmt: skip

@@ -26,6 +26,7 @@ class Lane:
 
     shots: Sequence[Callable[[random.Random], None]]
     pause_s: tuple[float, float]  # between two shots
+    worker: CeleryProcess | None = None
 
 
 @dataclass
@@ -64,9 +65,12 @@ class Fire:
     def supervise(self) -> None:
         """Start workers again that have ended by themselves, as systemd, Kubernetes or `understudy dev` do."""
         for worker in self.workers:
-            if worker.exit_code is not None:
-                self.shots[f"exit {worker.exit_code} by itself"] += 1
-                worker.start()
+            self._revive(worker)
+
+    def _revive(self, worker: CeleryProcess) -> None:
+        if worker.exit_code is not None:
+            self.shots[f"exit {worker.exit_code} by itself"] += 1
+            worker.start()
 
     def _lanes(self) -> list[Lane]:
         lanes = [self._at_worker(worker) for worker in self.workers]
@@ -82,7 +86,8 @@ class Fire:
         try:
             while (left_s := ends_s - time.monotonic()) > 0:
                 time.sleep(min(left_s, chance.uniform(*lane.pause_s)))
-                self.supervise()
+                if lane.worker is not None:  # by its own lane alone: two would start it twice
+                    self._revive(lane.worker)
                 shot = queue.pop() if queue else chance.choice(lane.shots)
                 shot(chance)
                 self.shots[shot.__name__] += 1
@@ -109,7 +114,7 @@ class Fire:
             worker.resume()
 
         return Lane(
-            [kill_pool_child, kill_worker, kill_pool_child, stop_worker, freeze_worker, kill_pool_child], (1, 4)
+            [kill_pool_child, kill_worker, kill_pool_child, stop_worker, freeze_worker, kill_pool_child], (1, 4), worker
         )
 
     def _at_redis(self, redis: RedisServer) -> Lane:

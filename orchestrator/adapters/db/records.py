@@ -116,7 +116,7 @@ class SqlComments:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add(self, job_id: str, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
+    def add(self, job_id: str, *, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
         """A new comment; gives its id."""
         statement = sa.insert(comments).values(job_id=job_id, at=at, author=author, type=kind, title=title, text=text)
         return int(self._connection.execute(statement.returning(comments.c.id)).scalar_one())

@@ -38,7 +38,9 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
         _without_queries,
     ]
     last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -60,9 +62,7 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
-def _without_queries(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _without_queries(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {key: _clean(value) for key, value in event.items()}
 
 

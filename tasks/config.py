@@ -33,6 +33,7 @@ def celery_settings(
         "task_time_limit": time_limit_s,
         "task_soft_time_limit": time_limit_s * SOFT_LIMIT_SHARE,
         "worker_concurrency": concurrency,
+        "worker_consumer": "tasks.consumer:SteadyConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_max_tasks_per_child": max_tasks_per_child,
         "worker_max_memory_per_child": MAX_CHILD_KIB,

@@ -27,7 +27,7 @@ from tasks import stopping
 
 if TYPE_CHECKING:
     from orchestrator.app.app import App
-    from orchestrator.app.sweeps import SweepReport
+    from orchestrator.app.care import SweepReport
 
 STOP_CHECK_S: Final = 0.2  # how soon an idle timer notices that its worker stops
 JOIN_S: Final = 15.0  # what a timer is at may take so long at the end

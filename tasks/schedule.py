@@ -15,8 +15,7 @@ SWEEP_AT_MOST_EVERY: Final = timedelta(seconds=1)
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """One entry per sweep and per drained effect. A tick that nobody took within two turns expires."""
     sweeps = {
-        f"sweep {sweep.name}": _entry(task_name(sweep.name), max(sweep.every, SWEEP_AT_MOST_EVERY))
-        for sweep in SWEEPS
+        f"sweep {sweep.name}": _entry(task_name(sweep.name), max(sweep.every, SWEEP_AT_MOST_EVERY)) for sweep in SWEEPS
     }
     return sweeps | {f"effect {effect}": _entry(task_name(effect), EFFECT_EVERY) for effect in DRAINED}
 

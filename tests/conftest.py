@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.contract.storage_servers import Stores
 from tests.databases import Factory, PostgresDatabases, SQLiteFiles
 from tests.servers import Databases, Postgres, RabbitMQ, RedisServer, Server, ServerMissing, StoreServer
 
@@ -163,3 +164,11 @@ def store_server() -> Iterator[StoreServer]:
 def object_store(store_server: StoreServer) -> ObjectStore:
     """An S3 endpoint that checks signatures. Objects of other tests may be there: use keys of your own."""
     return ObjectStore(store_server.url, store_server.bucket, store_server.access_key, store_server.secret_key)
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[Stores]:
+    """Real stores of several makes, and the fake: `stores.get(name)` starts one for the whole session."""
+    stores = Stores()
+    yield stores
+    stores.close()

@@ -135,7 +135,9 @@ class Installation:
 class CeleryProcess(Server):
     """A worker or a beat of an installation, with its own log, to be stopped, killed and started again."""
 
-    def __init__(self, installation: Installation, *arguments: str, ready: str = " ready.", module: str = "tasks.app") -> None:
+    def __init__(
+        self, installation: Installation, *arguments: str, ready: str = " ready.", module: str = "tasks.app"
+    ) -> None:
         self.name = arguments[0]
         super().__init__()
         self._installation = installation
@@ -184,7 +186,9 @@ class CeleryProcess(Server):
         return self._below()
 
 
-def worker(installation: Installation, *arguments: str, module: str = "tasks.app", ready: str = " ready.") -> CeleryProcess:
+def worker(
+    installation: Installation, *arguments: str, module: str = "tasks.app", ready: str = " ready."
+) -> CeleryProcess:
     return CeleryProcess(installation, "worker", *arguments, module=module, ready=ready)
 
 

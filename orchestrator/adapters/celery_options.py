@@ -52,7 +52,7 @@ def broker_options(url: str, prefix: str = "understudy:") -> dict[str, object]:
         prefix: begins every key in Redis.
     """
     rabbitmq = is_rabbitmq(url)
-    # On Redis a message to a direct exchange goes to its queue's list at once; by any other kind it would need bindings,
+    # On Redis a message to a direct exchange goes to its queue's list at once; any other kind would need bindings,
     # which FLUSHALL takes away. On RabbitMQ quorum queues want a topic exchange, which is as good here.
     exchange = Exchange(EXCHANGE, type="topic" if rabbitmq else "direct")
     arguments = {"x-queue-type": "quorum"} if rabbitmq else None

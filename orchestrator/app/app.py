@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
+from orchestrator.app.care import Care
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
 from orchestrator.app.engine import Engine
@@ -39,4 +40,4 @@ class App:
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
-        self.sweeper = Sweeper(self)
+        self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from orchestrator.app.context import Context
 from orchestrator.app.jobs import discard
 from orchestrator.app.moves import Ask, plan, wake
-from orchestrator.app.sealing import SEAL_LEASE
+from orchestrator.app.library import Library
+from orchestrator.app.runs import Runs
+from orchestrator.app.sealing import SEAL_LEASE, Sealing
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import DatabaseUnavailable, Refused, StaleJob, Unavailable, UnderstudyError, UploadError
@@ -22,67 +26,84 @@ from orchestrator.domain.states import STATES, JobState
 from orchestrator.ports.storage import ObjectInfo, OpenUpload
 from orchestrator.ports.store import Tx
 
-if TYPE_CHECKING:
-    from orchestrator.app.app import App
-    from orchestrator.app.sweeps import SweepReport
-
 # A single-part upload is looked for again after a tenth of its age, at the latest after this.
 _LONGEST_UPLOAD_POLL: Final = timedelta(minutes=5)
 # What could not be asked of a job is asked again after this.
 _REFUSED_WAIT: Final = timedelta(minutes=5)
 
 
-def observe_runs(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What sweeps work with."""
+
+    context: Context
+    runs: Runs
+    sealing: Sealing
+    library: Library
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What a sweep did, or in a dry run would do. `skipped`: somebody else has it, or it is not due yet."""
+
+    name: str
+    dry_run: bool = False
+    skipped: bool = False
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def observe_runs(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     if report.dry_run:
-        with app.context.store.read() as tx:
+        with care.context.store.read() as tx:
             report.done += [f"look at run {run.id}" for run in tx.runs.due(now, limit)]
         return
-    seen, moves = app.runs.observe(limit)
+    seen, moves = care.runs.observe(limit)
     report.done += [f"job {m.before.id}: {m.before.state} to {m.after.state}" for m in moves] or ["looked"] * bool(seen)
 
 
-def due_retries(app: App, report: SweepReport, now: datetime, limit: int) -> None:
-    _ask_due(app, report, now, limit, Effect.RETRY, lambda _: Ask(Command.RETRY, Actor.SYSTEM))
+def due_retries(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    _ask_due(care, report, now, limit, Effect.RETRY, lambda _: Ask(Command.RETRY, Actor.SYSTEM))
 
 
-def overdue(app: App, report: SweepReport, now: datetime, limit: int) -> None:
-    _ask_due(app, report, now, limit, Effect.OVERDUE, lambda job: _overdue_ask(app, job, now))
+def overdue(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    _ask_due(care, report, now, limit, Effect.OVERDUE, lambda job: _overdue_ask(care, job, now))
 
 
-def _overdue_ask(app: App, job: Job, now: datetime) -> Ask | None:
+def _overdue_ask(care: Care, job: Job, now: datetime) -> Ask | None:
     """None: nothing is overdue, and the job looked at later."""
     if job.state is JobState.WAIT_FILE_UPLOAD:
-        used_until = _used_until(app, job)
+        used_until = _used_until(care, job)
         if used_until is not None and used_until > now:
-            _postpone(app, job, used_until)
+            _postpone(care, job, used_until)
             return None
         return Ask(Command.DISCARD, Actor.SYSTEM, description="the draft was abandoned")
     if job.state not in STAGE_OF_RUNNING:
         return Ask(Command.FLAG_OVERDUE, Actor.SYSTEM)
     text = f"no end within the time limit of {job.state}"
     given = Given(run_id=job.run_id, failure=FailureClass.TIMEOUT)
-    delay = app.runs.retry_delay(job, FailureClass.TIMEOUT)
+    delay = care.runs.retry_delay(job, FailureClass.TIMEOUT)
     if delay is None:
         return Ask(Command.FAIL, Actor.SYSTEM, given=given, description=text, error_code="timeout", message=text)
     due: tuple[Effect | None, datetime | None] = (Effect.DISPATCH, now + delay)
     return Ask(Command.TIME_OUT, Actor.SYSTEM, given=given, due=due, description=text, message=text)
 
 
-def _used_until(app: App, job: Job) -> datetime | None:
+def _used_until(care: Care, job: Job) -> datetime | None:
     """A draft that its owner still works on is not abandoned: its deadline counts from the last thing done to it."""
-    patience = app.context.profile_of(job).deadlines.get(job.state) or STATES[job.state].deadline
-    with app.context.store.read() as tx:
+    patience = care.context.profile_of(job).deadlines.get(job.state) or STATES[job.state].deadline
+    with care.context.store.read() as tx:
         last = tx.reads.sheet(job.id).updated_at
     return None if patience is None or last is None else last + patience
 
 
-def _postpone(app: App, job: Job, due_at: datetime) -> None:
-    with app.context.store.begin() as tx:
+def _postpone(care: Care, job: Job, due_at: datetime) -> None:
+    with care.context.store.begin() as tx:
         tx.jobs.postpone(job, due_at)
 
 
 def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its own
-    app: App,
+    care: Care,
     report: SweepReport,
     now: datetime,
     limit: int,
@@ -90,7 +111,7 @@ def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its
     ask_of: Callable[[Job], Ask | None],
 ) -> None:
     """Ask something of every job whose `effect` is due; each in its own transaction, each a compare-and-set."""
-    with app.context.store.read() as tx:
+    with care.context.store.read() as tx:
         jobs = tx.jobs.due(effect, now, limit)
     for job in jobs:
         if report.dry_run:
@@ -99,7 +120,7 @@ def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its
         try:
             ask = ask_of(job)
             if ask is not None:
-                _write(app, job, ask, now)
+                _write(care, job, ask, now)
                 report.done.append(f"job {job.id}: {ask.command} in {job.state}")
         except StaleJob:
             continue  # somebody did something about it meanwhile
@@ -107,23 +128,23 @@ def _ask_due(  # noqa: PLR0917  what every sweep is given, and two things of its
             raise
         except UnderstudyError as exc:  # it must not stand in the way of the others for ever
             report.failed.append(f"job {job.id}: {exc.message}")
-            _postpone(app, job, now + _REFUSED_WAIT)
+            _postpone(care, job, now + _REFUSED_WAIT)
 
 
-def _write(app: App, job: Job, ask: Ask, now: datetime) -> None:
-    move = plan(app.context.profile_of(job), job, ask, now)
-    with app.context.store.begin() as tx:
+def _write(care: Care, job: Job, ask: Ask, now: datetime) -> None:
+    move = plan(care.context.profile_of(job), job, ask, now)
+    with care.context.store.begin() as tx:
         if ask.command is Command.DISCARD:
             discard(tx, move)
         else:
             tx.jobs.move(move)
         if job.run_id is not None and move.after.run_id is None:
             tx.runs.ask_to_stop(job.id, now)  # whoever is still at work on it must not hold a slot
-    wake(app.context, [move], now)
+    wake(care.context, [move], now)
 
 
-def lost_leases(app: App, report: SweepReport, now: datetime, limit: int) -> None:
-    with app.context.store.read() as tx:
+def lost_leases(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    with care.context.store.read() as tx:
         lost = tx.jobs.lost(now, limit)
     effects = set()
     for job in lost:
@@ -131,19 +152,19 @@ def lost_leases(app: App, report: SweepReport, now: datetime, limit: int) -> Non
         if report.dry_run:
             continue
         # the first takeover at once; a job that keeps killing its workers waits longer each time
-        due_at = now + app.context.timing.step_retry * (2**job.takeovers - 1)
-        with app.context.store.begin() as tx:
+        due_at = now + care.context.timing.step_retry * (2**job.takeovers - 1)
+        with care.context.store.begin() as tx:
             if tx.jobs.take_back(job, due_at) and due_at <= now and job.effect is not None:
                 effects.add(job.effect)
     for effect in effects:
-        app.context.waker.wake(effect.value)
+        care.context.waker.wake(effect.value)
 
 
 def _each_file(  # noqa: PLR0917  what every sweep is given, and three things of its own
-    app: App, report: SweepReport, now: datetime, limit: int, states: Sequence[FileState],
+    care: Care, report: SweepReport, now: datetime, limit: int, states: Sequence[FileState],
     act: Callable[[File], str], wanted: Callable[[File], bool] = lambda _: True,
 ) -> None:  # fmt: skip
-    with app.context.store.read() as tx:
+    with care.context.store.read() as tx:
         files = tx.files.due(states, now, limit)
     for file in files:
         if not wanted(file):
@@ -157,64 +178,66 @@ def _each_file(  # noqa: PLR0917  what every sweep is given, and three things of
             report.failed.append(f"file {file.id}: {exc.message}")
 
 
-def seal_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def seal_uploads(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         if file.state is FileState.SEALING:
-            with app.context.store.begin() as tx:  # its completer went silent: take it over before going on
+            with care.context.store.begin() as tx:  # its completer went silent: take it over before going on
                 file = tx.files.move(file, FileState.SEALING, due_at=now + SEAL_LEASE)
-            return app.sealing.finish(file).state.value
+            return care.sealing.finish(file).state.value
         try:
-            return app.sealing.seal(file).state.value
+            return care.sealing.seal(file).state.value
         except (UploadError, Refused):  # not all there, or the job takes no files now
-            wait = max(app.context.timing.single_part_poll, min((now - file.created_at) / 10, _LONGEST_UPLOAD_POLL))
-            with app.context.store.begin() as tx:
+            wait = max(care.context.timing.single_part_poll, min((now - file.created_at) / 10, _LONGEST_UPLOAD_POLL))
+            with care.context.store.begin() as tx:
                 tx.files.postpone(file, min(now + wait, file.expires_at))
             return "not there yet"
 
     def wanted(file: File) -> bool:
         return file.state is FileState.SEALING or (file.part_count == 1 and file.expires_at > now)
 
-    _each_file(app, report, now, limit, (FileState.OPEN, FileState.SEALING), act, wanted)
+    _each_file(care, report, now, limit, (FileState.OPEN, FileState.SEALING), act, wanted)
 
 
-def expire_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def expire_uploads(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
-        with app.context.store.begin() as tx:
+        with care.context.store.begin() as tx:
             given_up = tx.files.move(file, FileState.ABORTING, due_at=now)
-        return "aborted" if app.sealing.abort(given_up) else "being aborted"
+        return "aborted" if care.sealing.abort(given_up) else "being aborted"
 
-    _each_file(app, report, now, limit, (FileState.OPEN,), act, lambda file: file.expires_at <= now)
+    _each_file(care, report, now, limit, (FileState.OPEN,), act, lambda file: file.expires_at <= now)
 
 
-def abort_uploads(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def abort_uploads(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
-        return "aborted" if app.sealing.abort(file) else "not gone yet"
+        return "aborted" if care.sealing.abort(file) else "not gone yet"
 
-    _each_file(app, report, now, limit, (FileState.ABORTING,), act)
+    _each_file(care, report, now, limit, (FileState.ABORTING,), act)
 
 
-def delete_files(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def delete_files(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
-        app.sealing.delete(file)
+        care.sealing.delete(file)
         return "deleted"
 
-    _each_file(app, report, now, limit, (FileState.DELETING,), act)
+    _each_file(care, report, now, limit, (FileState.DELETING,), act)
 
 
-def orphans(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def orphans(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     """Uploads begun and objects staged by a process that died before its row was written, or after it was done with."""
-    storage, too_young = app.context.storage, now - app.context.timing.orphan_age
+    storage, too_young = care.context.storage, now - care.context.timing.orphan_age
     with _storage_trouble(report):
         old_uploads = (u for u in storage.list_uploads("staging/") if u.begun_at <= too_young)
         uploads = list(islice(old_uploads, limit))
         old_objects = (o for o in storage.list("staging/") if o.modified_at is None or o.modified_at <= too_young)
         objects = list(islice(old_objects, limit))
-        _drop_orphans(app, report, uploads, objects)
+        _drop_orphans(care, report, uploads, objects)
 
 
-def _drop_orphans(app: App, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]) -> None:
-    storage = app.context.storage
-    with app.context.store.read() as tx:
+def _drop_orphans(
+    care: Care, report: SweepReport, uploads: Sequence[OpenUpload], objects: Sequence[ObjectInfo]
+) -> None:
+    storage = care.context.storage
+    with care.context.store.read() as tx:
         known = tx.files.known_uploads([upload.upload_id for upload in uploads])
         known_keys = tx.files.known_keys([each.key for each in objects])
     for upload in uploads:
@@ -238,19 +261,19 @@ def _storage_trouble(report: SweepReport) -> Iterator[None]:
         report.failed.append(exc.message)
 
 
-def assets(app: App, report: SweepReport, now: datetime, limit: int) -> None:
-    for asset in app.library.due(now, limit):
+def assets(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    for asset in care.library.due(now, limit):
         if report.dry_run:
             report.done.append(f"asset {asset.id} ({asset.state})")
             continue
         try:
-            report.done.append(f"asset {asset.id}: {app.library.come_due(asset, now)}")
+            report.done.append(f"asset {asset.id}: {care.library.come_due(asset, now)}")
         except UnderstudyError as exc:
             report.failed.append(f"asset {asset.id}: {exc.message}")
 
 
-def retention(app: App, report: SweepReport, now: datetime, limit: int) -> None:
-    timing, store, storage = app.context.timing, app.context.store, app.context.storage
+def retention(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    timing, store, storage = care.context.timing, care.context.store, care.context.storage
     with store.read() as tx:
         deleted = tx.jobs.deleted_before(now - timing.keep_deleted, limit)
     for job_id, _ in deleted:
@@ -265,7 +288,7 @@ def retention(app: App, report: SweepReport, now: datetime, limit: int) -> None:
                 if _erased(tx, job_id):
                     report.done.append(f"erase job {job_id}")
     with _storage_trouble(report):
-        _old_runs(app, report, now, limit)
+        _old_runs(care, report, now, limit)
     if not report.dry_run:
         with store.begin() as tx:
             dropped = tx.idempotency.drop_expired(now)
@@ -283,11 +306,11 @@ def _erased(tx: Tx, job_id: str) -> bool:
     return True
 
 
-def _old_runs(app: App, report: SweepReport, now: datetime, limit: int) -> None:
+def _old_runs(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     """Artefacts of failed tries; what succeeded stays for the stages after it and for retraining."""
-    storage = app.context.storage
-    with app.context.store.read() as tx:
-        old = tx.runs.ended_before(now - app.context.timing.keep_runs, limit)
+    storage = care.context.storage
+    with care.context.store.read() as tx:
+        old = tx.runs.ended_before(now - care.context.timing.keep_runs, limit)
     for run in old:
         left = [each.key for each in storage.list(f"runs/{run.job_id}/{run.id}/")]
         if left:
@@ -295,5 +318,5 @@ def _old_runs(app: App, report: SweepReport, now: datetime, limit: int) -> None:
         if not report.dry_run:
             for key in left:
                 storage.delete(key)
-            with app.context.store.begin() as tx:
+            with care.context.store.begin() as tx:
                 tx.runs.tidied(run.id)

@@ -14,8 +14,8 @@ from typing import Final
 
 from orchestrator.app.context import Context, new_token
 from orchestrator.app.dispatch import Dispatcher
-from orchestrator.app.moves import Ask, effects_now, plan, wake
-from orchestrator.app.outcome import Outcome, Step
+from orchestrator.app.moves import Ask, effects_now, plan, waited_for, wake
+from orchestrator.app.outcome import Outcome, Started, Step
 from orchestrator.app.publish import Publishing
 from orchestrator.app.verify import Verification
 from orchestrator.domain.actors import Actor
@@ -50,7 +50,7 @@ class Engine:
         self._steps: dict[Effect, Step] = {
             Effect.VERIFY: Step(verification.verify, verification.record),
             Effect.STORE_MODEL: Step(publishing.store_model),
-            Effect.PUBLISH: Step(publishing.publish, publishing.record),
+            Effect.PUBLISH: Step(publishing.publish, publishing.record, reads_only=True),
         }
         self._sizes = dict.fromkeys(self._steps, MIN_BATCH)
         self.report: Report = lambda _event, _fields: None
@@ -85,14 +85,14 @@ class Engine:
     def _dispatched(self) -> tuple[bool, list[Move]]:
         """One batch of every pool, jobs whose runs ended at once carried on; may there be more, and all moves."""
         token = new_token()
-        moves, more = self._dispatcher.dispatch(lambda move, now: self._held(token, move, now))
+        moves, more = self._dispatcher.dispatch(lambda move, now: self._held(token, move, now), self._patience())
         return more, [*moves, *self._carried_on(token, _leased(moves))]
 
     def _claimed(self, effect: Effect) -> tuple[bool, list[Move]]:
         """One batch of `effect`, carried on through what follows at once; whether there may be more, and all moves."""
         context = self._context
         now, token, limit = context.clock(), new_token(), self._sizes[effect]
-        with context.store.begin() as tx:
+        with context.store.begin(durable=False) as tx:
             jobs = tx.jobs.claim(effect, now=now, until=now + context.timing.lease, token=token, limit=limit)
         return len(jobs) == limit, self._carried_on(token, jobs)
 
@@ -170,11 +170,15 @@ class Engine:
         context = self._context
         now = context.clock()
         asked = [(outcome, self._planned(token, outcome, now)) for outcome in outcomes if outcome.ask is not None]
-        moves = [move for _, move in asked if move is not None]
+        moves, ahead = self._ahead(token, [move for _, move in asked if move is not None], now)
+        pools = waited_for(moves, now)
+        started = Started()
         with context.store.begin() as tx:
+            self._dispatcher.lock(tx, pools)
             won = tx.jobs.move_many(moves)
             for effect, step in self._steps.items():
-                extra = [o for o, move in asked if o.extra is not None and o.job.effect is effect and o.job.id in won]
+                told = [*(outcome for outcome, _ in asked), *ahead]
+                extra = [o for o in told if o.extra is not None and o.job.effect is effect and o.job.id in won]
                 if extra and step.record is not None:
                     step.record(tx, extra)
             lost = [move.before.id for move in moves if move.before.id not in won]
@@ -187,7 +191,35 @@ class Engine:
                 if outcome.ask is None:
                     due_at = now + (outcome.snooze or context.timing.step_retry)
                     tx.jobs.give_back(token, [outcome.job.id], due_at, crashed=outcome.crashed)
-        return [move for move in moves if move.before.id in won]
+            if pools:
+                started = self._dispatcher.start(tx, pools, now)
+        carried, _ = self._dispatcher.carry(started, lambda move, at: self._held(token, move, at), self._patience())
+        return [*(move for move in moves if move.before.id in won), *carried]
+
+    def _ahead(self, token: str, moves: Sequence[Move], now: datetime) -> tuple[list[Move], list[Outcome]]:
+        """Join to each move what a step that only reads would do next: one write instead of two."""
+        jobs = [move.after for move in moves if move.after.lease_token == token]
+        jobs = [job for job in jobs if job.effect is not None and self._steps[job.effect].reads_only]
+        if not jobs:
+            return list(moves), []
+        told = {outcome.job.id: outcome for outcome in self._outcomes(token, jobs) if outcome.ask is not None}
+        joined: list[Move] = []
+        for move in moves:
+            further = self._planned(token, told[move.after.id], now) if move.after.id in told else None
+            if further is None:
+                told.pop(move.after.id, None)  # in its own time, with what may be wrong about it
+                joined.append(move)
+            else:
+                message = move.message if further.message is None else further.message
+                joined.append(
+                    move._replace(after=further.after, changes=move.changes + further.changes, message=message)
+                )
+        return joined, list(told.values())
+
+    def _patience(self) -> Callable[[], bool]:
+        """Whether to fill slots that are free again at once: well below the lease of the jobs that wait meanwhile."""
+        ends_at = self._context.clock() + min(BUDGET, self._context.timing.lease / 3)
+        return lambda: self._context.clock() < ends_at and not self.stopping()
 
     def _planned(self, token: str, outcome: Outcome, now: datetime) -> Move | None:
         assert outcome.ask is not None  # noqa: S101  the caller picked those with one
@@ -207,7 +239,7 @@ class Engine:
         def renew() -> None:
             while not done.wait(lease.total_seconds() / 3):
                 try:
-                    with self._context.store.begin() as tx:
+                    with self._context.store.begin(durable=False) as tx:
                         tx.jobs.renew(token, self._context.clock() + lease)
                 except DatabaseUnavailable:
                     continue  # the lease may run out; then another worker does the step, and this one's write loses

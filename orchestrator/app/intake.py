@@ -288,8 +288,8 @@ class Intake:
             File(
                 id=new_id(at), project_id=project_id, job_id=None, kind=want.kind, state=FileState.OPEN, version=0,
                 name=want.name or want.kind.value, content_type=want.content_type, staging_key=key,
-                upload_id=upload_id, part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None, sha256=None,
-                created_at=at, expires_at=at + lifetime,
+                upload_id=upload_id, part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None,
+                sha256=None, created_at=at, expires_at=at + lifetime,
             )
             for want, part, key, upload_id in zip(wants, agreed, keys, upload_ids, strict=True)
         ]  # fmt: skip
@@ -303,7 +303,7 @@ class Intake:
                 self._context.storage.abort_upload(key, upload_id)
 
     def _due(self, file: File) -> datetime:
-        """One part: its URL dies when a sweep has seen the upload; more parts: somebody says that they are all there."""
+        """One part: its URL dies when a sweep has seen the upload; of more, somebody says that they are all there."""
         poll_at = file.created_at + self._context.timing.single_part_poll
         return min(poll_at if file.part_count == 1 else file.expires_at, file.expires_at)
 

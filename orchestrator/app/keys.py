@@ -60,7 +60,10 @@ class Keys:
         )  # fmt: skip
         sealed = self._context.secret_box.seal(key.secret)
         with self._context.store.begin() as tx:
-            tx.keys.add(key.id, project_id, role, name, self._context.clock(), sealed, _hash(key.token))
+            tx.keys.add(
+                key.id, project_id, role=role, name=name, at=self._context.clock(),
+                secret_encrypted=sealed, token_hash=_hash(key.token),
+            )  # fmt: skip
         return key
 
     def disable(self, key_id: str) -> None:

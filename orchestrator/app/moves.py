@@ -103,6 +103,18 @@ def free(move: Move, _now: datetime) -> Move:
     return move
 
 
+def waited_for(moves: Iterable[Move], now: datetime) -> set[str]:
+    """The pools that these moves made somebody wait for now."""
+    return {
+        after.pool
+        for _, after, *_ in moves
+        if after.pool is not None
+        and after.effect is Effect.DISPATCH
+        and after.due_at is not None
+        and after.due_at <= now
+    }
+
+
 def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:
     """What these moves made due at once: whom to wake."""
     return {

@@ -67,7 +67,9 @@ class Review:
                 raise CommandNotAllowed(f"{exc.message}; {told}", **exc.details, decided_by=last.operator) from exc
             tx.jobs.move(move)
             if comment:
-                tx.comments.add(job.id, at, caller.name, CommentType.ADMIN_COMMENT, "", comment)
+                tx.comments.add(
+                    job.id, at=at, author=caller.name, kind=CommentType.ADMIN_COMMENT, title="", text=comment
+                )
             return move
 
         return self._jobs.transact(work).after
@@ -90,7 +92,7 @@ class Review:
             own = caller.role is Role.USER
             kind = CommentType.USER_COMMENT if own else CommentType.ADMIN_COMMENT
             at = self._context.clock()
-            comment_id = tx.comments.add(job_id, at, caller.name, kind, title, text)
+            comment_id = tx.comments.add(job_id, at=at, author=caller.name, kind=kind, title=title, text=text)
             if attachments and tx.files.attach(list(attachments), job.id, comment_id) != len(set(attachments)):
                 raise Invalid(
                     "every attachment has to be an uploaded, unused attachment of this job", field="attachments"
@@ -114,7 +116,7 @@ class Review:
             if comment.strip():
                 kind = CommentType.USER_REJECT if command is Command.REJECT_RESULT else CommentType.USER_COMMENT
                 said = kind if actor is Actor.USER else CommentType.ADMIN_COMMENT
-                tx.comments.add(job.id, at, caller.name, said, "", comment)
+                tx.comments.add(job.id, at=at, author=caller.name, kind=said, title="", text=comment)
             return move
 
         return self._jobs.transact(work).after

@@ -6,14 +6,15 @@ Only the run that a job stands on may move it: a zombie that finishes late publi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from orchestrator.app.context import Context
-from orchestrator.app.moves import Ask, Hold, free, plan, retry_delay, wake
+from orchestrator.app.moves import Ask, Hold, free, plan, retry_delay, waited_for, wake
+from orchestrator.app.outcome import Started
 from orchestrator.app.specs import Specs
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
@@ -34,6 +35,13 @@ _GRACE_S: Final = 20.0
 _FINAL: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 
 
+class Starter(Protocol):
+    """Who hands out slots (app/dispatch.py), within the transaction of somebody else."""
+
+    def lock(self, tx: Tx, pools: Iterable[str]) -> None: ...
+    def start(self, tx: Tx, pools: Iterable[str], now: datetime) -> Started: ...
+
+
 class Runs:
     """Submitting, observing and ending runs."""
 
@@ -42,15 +50,22 @@ class Runs:
         self._specs = Specs(context)
         self.report: Callable[[str, dict[str, object]], None] = lambda _event, _fields: None
 
-    def submit(self, runs: Sequence[Run], jobs: Mapping[str, Job] | None = None, hold: Hold = free) -> list[Move]:
-        """Hand starting runs to their backends; gives the moves of those that ended at once.
+    def submit(
+        self,
+        runs: Sequence[Run],
+        jobs: Mapping[str, Job] | None = None,
+        hold: Hold = free,
+        starter: Starter | None = None,
+    ) -> tuple[list[Move], Started]:
+        """Hand starting runs to their backends; gives the moves of those that ended at once, and what that started.
 
         Args:
             jobs: as they were written together with the runs, if the caller knows.
             hold: may keep the lease of a job whose run has ended.
+            starter: starts what follows in the transaction that frees a slot; None: somebody else will.
         """
         specs = self._specs.of(runs, jobs)
-        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, hold)
+        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, hold, starter)
 
     def _submitted(self, run: Run, spec: RunSpec | str | None) -> Seen:
         if spec is None:
@@ -73,16 +88,16 @@ class Runs:
     def observe(self, limit: int = 200) -> tuple[int, list[Move]]:
         """Look at the runs that are due; gives how many, and the moves."""
         now = self._context.clock()
-        with self._context.store.begin() as tx:
+        with self._context.store.begin(durable=False) as tx:
             runs = tx.runs.claim(now, now + self._context.timing.lease, limit)
         unsubmitted = [run for run in runs if run.handle is None and run.cancel_at is None]
-        moves = list(self.submit(unsubmitted)) if unsubmitted else []
+        moves = self.submit(unsubmitted)[0] if unsubmitted else []
         found: list[Seen] = []
         for pool in sorted({run.pool for run in runs}):
             mine = [run for run in runs if run.pool == pool and run not in unsubmitted]
             if mine:
                 found += self._look(pool, mine)
-        moves += self._settle(found)
+        moves += self._settle(found)[0]
         wake(self._context, moves, self._context.clock())  # what the moves made due is later than `now`
         return len(runs), moves
 
@@ -97,33 +112,50 @@ class Runs:
         except (Unavailable, KeyError):
             return [(run, None) for run in runs]  # nobody can say: look again later, and believe nothing meanwhile
 
-    def _settle(self, found: Sequence[Seen], jobs: Mapping[str, Job] | None = None, hold: Hold = free) -> list[Move]:
+    def _settle(
+        self,
+        found: Sequence[Seen],
+        jobs: Mapping[str, Job] | None = None,
+        hold: Hold = free,
+        starter: Starter | None = None,
+    ) -> tuple[list[Move], Started]:
         """Write what was found, and move the jobs of runs that have ended; what cannot be written, one by one."""
         if not found:
-            return []
+            return [], Started()
         try:
-            return self._write(found, jobs, hold)
+            return self._write(found, jobs, hold, starter)
         except DatabaseUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  what cannot be written must not hold up the others
             if len(found) > 1:
-                return [move for each in found for move in self._settle([each], None, hold)]
+                return [move for each in found for move in self._settle([each], None, hold)[0]], Started()
             run = found[0][0]  # stays as it is in the ledger, and is looked at again
             self.report("run_not_settled", {"run_id": run.id, "job_id": run.job_id, "error": repr(exc)})
-            return []
+            return [], Started()
 
-    def _write(self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, hold: Hold) -> list[Move]:
+    def _write(
+        self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, hold: Hold, starter: Starter | None
+    ) -> tuple[list[Move], Started]:
         context = self._context
         now = context.clock()
+        # only the pools whose slots become free here; a next stage in another pool is woken for
+        pools = (
+            {run.pool for run, status in found if status is not None and status.state in _FINAL} if starter else set()
+        )
+        started = Started()
         with context.store.begin() as tx:
+            if starter and pools:
+                starter.lock(tx, pools)
             seen = [self._checked(tx, *self._judged(run, status, now)) for run, status in found]
             won = tx.runs.save_many([(run, self._next_look(run, now)) for run in seen])
             ended = [run for run in seen if run.id in won and run.ended_at is not None]
             moves = self._moved(tx, ended, jobs, hold, now) if ended else []
+            if starter and pools:
+                started = starter.start(tx, pools & waited_for(moves, now), now)
         for run in seen:
             if run.id not in won:
                 self._disown(run)
-        return moves
+        return moves, started
 
     def _moved(
         self, tx: Tx, ended: Sequence[Run], known: Mapping[str, Job] | None, hold: Hold, now: datetime

@@ -7,29 +7,16 @@ doing it twice does no harm. Beat sends them, and so does the timer of every wor
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from orchestrator.app import care
+from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
 from orchestrator.domain.errors import NotFound
 
-if TYPE_CHECKING:
-    from orchestrator.app.app import App
-
 LIMIT: Final = 500  # things one run of a sweep looks at; what is left is due again next time
-
-
-@dataclass(slots=True)
-class SweepReport:
-    """What a sweep did, or in a dry run would do. `skipped`: somebody else has it, or it is not due yet."""
-
-    name: str
-    dry_run: bool = False
-    skipped: bool = False
-    done: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +25,7 @@ class Sweep:
 
     name: str
     every: timedelta
-    run: Callable[[App, SweepReport, datetime, int], None]
+    run: Callable[[Care, SweepReport, datetime, int], None]
     purpose: str
 
 
@@ -72,8 +59,8 @@ SWEEPS: Final = (
 class Sweeper:
     """Runs sweeps for one process."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, with_: Care) -> None:
+        self._care = with_
         self._by_name = {sweep.name: sweep for sweep in SWEEPS}
 
     def names(self) -> list[str]:
@@ -81,7 +68,7 @@ class Sweeper:
 
     def last_runs(self) -> dict[str, datetime | None]:
         """When each sweep was last finished by anybody."""
-        with self._app.context.store.read() as tx:
+        with self._care.context.store.read() as tx:
             runs = tx.leases.last_runs()
         return {name: runs.get(f"sweep:{name}") for name in self._by_name}
 
@@ -98,31 +85,31 @@ class Sweeper:
         sweep = self._by_name.get(name)
         if sweep is None:
             raise NotFound(f"there is no sweep {name!r}; there are {sorted(self._by_name)}")
-        store, clock = self._app.context.store, self._app.context.clock
+        store, clock = self._care.context.store, self._care.context.clock
         report = SweepReport(name, dry_run=dry_run)
         if dry_run:
-            sweep.run(self._app, report, clock(), limit)
+            sweep.run(self._care, report, clock(), limit)
             return report
         token, now = new_token(), clock()
         # a tenth of slack, or the ticks of beat and workers would miss every other turn by a hair
         since = None if force else now - sweep.every * 0.9
         # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
-        until = now + max(sweep.every, self._app.context.timing.lease)
-        with store.begin() as tx:
+        until = now + max(sweep.every, self._care.context.timing.lease)
+        with store.begin(durable=False) as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
         try:
-            sweep.run(self._app, report, now, limit)
+            sweep.run(self._care, report, now, limit)
         finally:
-            with store.begin() as tx:
+            with store.begin(durable=False) as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())
         return report
 
     def run_due(self, *, on_error: Callable[[str, Exception], None]) -> list[SweepReport]:
         """Run whatever is due, as the timer of a worker does; one broken sweep does not stop the others."""
         reports = []
-        now = self._app.context.clock()
+        now = self._care.context.clock()
         last = self.last_runs()
         for name, sweep in self._by_name.items():
             ran_at = last[name]

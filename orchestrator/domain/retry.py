@@ -49,7 +49,7 @@ class RetryPolicy:
             }
         )
     )
-    first_delay: timedelta = timedelta(seconds=30)
+    first_delay: timedelta = timedelta(seconds=10)
     longest_delay: timedelta = timedelta(hours=1)
 
     def delay(self, failure: FailureClass, retries_so_far: int) -> timedelta | None:

@@ -67,6 +67,10 @@ def store(
         )
     objects = data_dir.resolve()
     (objects / bucket).mkdir(mode=0o700, parents=True, exist_ok=True)
+    # With the last object of a folder rclone deletes the folder, and with it every upload begun in there. A folder in
+    # it that no listing shows prevents that.
+    for prefix in ("staging", "files"):
+        (objects / bucket / prefix / ".kept").mkdir(mode=0o700, parents=True, exist_ok=True)
     argv = [str(rclone), "serve", "s3", "--config", "", "--addr", f"127.0.0.1:{port}", "--multipart-expiry", "24h"]
     if allow_origin is not None:
         argv += ["--allow-origin", allow_origin]

@@ -1,4 +1,7 @@
-"""`python -m tests.bench [NAME...]`: run benchmarks, print a table, write build/bench.json; exit code 1 if a goal is missed."""
+"""`python -m tests.bench [NAME...]`: run benchmarks, print a table, write build/bench.json.
+
+The exit code is 1 if a goal is missed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rich.table import Table
 
 from tests.bench.rows import Row
 
-NAMES = ("lifecycle", "presign", "sweep", "list", "worker")
+NAMES = ("lifecycle", "presign", "sweep", "list", "worker", "probe")
 MODULES = {"list": "listing"}  # `list` is a word of the language
 OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 

@@ -1,6 +1,6 @@
 """Jobs a second through eight durable transitions, against what a typical Celery user writes and against plain SQL.
 
-All three on one PostgreSQL that waits for its disk, ours and the typical one with the same Redis and two pool processes.
+All on one PostgreSQL that waits for its disk; ours and the typical one with one Redis and two pool processes.
 """
 
 from __future__ import annotations
@@ -22,24 +22,30 @@ from orchestrator.adapters.celery_waker import CeleryWaker, NullWaker
 from orchestrator.domain.commands import Effect
 from tests.bench.rows import Row, at_least, at_most, in_turns, row, taken_s
 from tests.bench.stand import ME, Stand, await_true, celery_worker, check_logs, multiply, plain, stand
-from tests.bench.typical_tasks import STATES, Base, Job, app as typical_app, stage
+from tests.bench.typical_tasks import STATES, Base, Job, stage
+from tests.bench.typical_tasks import app as typical_app
 from tests.servers import Postgres, RedisServer
 
 ROUNDS = 3
-OURS, TYPICAL, PLAIN, ALONE = 4000, 250, 1000, 11  # jobs of one measurement; the last: one after the other, at idle
+OURS, TYPICAL, PLAIN = 4000, 250, 1000  # jobs of one measurement
+WARM, ALONE = 20, 21  # single jobs one after the other, at idle: before the measurement and in it
 PROCESSES = 2
 
 
 def run() -> list[Row]:
-    with Postgres(fsync=True) as postgres, RedisServer() as redis:
-        with stand(postgres, redis.url, "ours") as ours, typical(postgres, redis) as typical_url:
-            throughput = in_turns(
-                ROUNDS,
-                lambda: our_throughput(ours),
-                lambda: typical_throughput(typical_url),
-                lambda: plain_throughput(typical_url),
-            )
-            alone = in_turns(ROUNDS, lambda: our_latency(ours), lambda: typical_latency(typical_url))
+    with (
+        Postgres(fsync=True) as postgres,
+        RedisServer() as redis,
+        stand(postgres, redis.url, "ours") as ours,
+        typical(postgres, redis) as typical_url,
+    ):
+        throughput = in_turns(
+            ROUNDS,
+            lambda: our_throughput(ours),
+            lambda: typical_throughput(typical_url),
+            lambda: plain_throughput(typical_url),
+        )
+        alone = in_turns(ROUNDS, lambda: our_latency(ours), lambda: typical_latency(typical_url))
     mine, theirs, limit = throughput
     return [
         row("lifecycle: ours", mine, "jobs/s"),
@@ -87,6 +93,7 @@ def our_latency(ours: Stand) -> float:
             app.uploads.submit(ME, job_id)
             return until_done(ours.database_url, "jobs", "job_success", 1, job_id) - start_s
 
+        in_turns(WARM, one)
         time_s = in_turns(ALONE, one)[0]
     waker.close()
     app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
@@ -145,7 +152,7 @@ def typical_throughput(url: str) -> float:
 def typical_latency(url: str) -> float:
     engine = sa.create_engine(url)
     with typical_worker(url):
-        ids = iter(add_typical(url, ALONE))
+        ids = iter(add_typical(url, WARM + ALONE))
 
         def one() -> float:
             job_id = next(ids)
@@ -156,6 +163,7 @@ def typical_latency(url: str) -> float:
             stage.delay(job_id, 0)
             return until_done(url, "typical_job", STATES[-1], 1, job_id) - start_s
 
+        in_turns(WARM, one)
         time_s = in_turns(ALONE, one)[0]
     engine.dispose()
     return time_s

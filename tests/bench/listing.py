@@ -1,4 +1,4 @@
-"""The first page and the total of a project with nearly all jobs, and page 1,000, at a thousand jobs and at a million."""
+"""First page, total and page 1,000 of a project with nearly all jobs, at a thousand jobs and at a million."""
 
 from __future__ import annotations
 

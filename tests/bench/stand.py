@@ -71,6 +71,7 @@ class Stand:
             [profiles]
             dir = "{directory / "profiles"}"
             [worker]
+            batch = 250
             tick = "1h"  # wake-ups alone start the work, so the clock starts with them
             """,
             encoding="utf-8",
@@ -107,11 +108,15 @@ def celery_worker(app: str, environ: Mapping[str, str], log: Path, *arguments: s
     argv = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO", *arguments]
     process = Process.start(
         Child(
-            name="worker", argv=argv, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", **environ}, log_path=log, cwd=ROOT
-        )  # noqa: S108
+            name="worker",
+            argv=argv,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(log.parent), **environ},
+            log_path=log,
+            cwd=ROOT,
+        )
     )
     try:
-        await_true(lambda: " ready." in log.read_text(encoding="utf-8"), 60, lambda: process.log_tail())
+        await_true(lambda: " ready." in log.read_text(encoding="utf-8"), 60, process.log_tail)
         yield psutil.Process(process.pid)
     finally:
         process.stop()
@@ -143,7 +148,7 @@ def await_true(
 
 
 def multiply(database_url: str, job_id: str, count: int) -> None:
-    """`count` copies of a job and its log, due at the same time: what `count` creates and submits leave, in a second."""
+    """`count` copies of a job and its log, due at once: what as many creates and submits leave, in a second."""
     others = ", ".join(c.name for c in jobs.c if c.name != "id")
     logged = ", ".join(c.name for c in operation_log.c if c.name not in {"id", "job_id"})
     ids = "substr(%(id)s, 1, 20) || lpad(to_hex(n), 12, '0')"

@@ -95,6 +95,29 @@ STORES: Final[Mapping[str, Callable[[ExitStack], StoreUnderTest]]] = {
 }
 
 
+class Stores:
+    """The stores of a test session: each is started when the first test asks for it, and only once."""
+
+    def __init__(self) -> None:
+        self._cleanup = ExitStack()
+        self._started: dict[str, StoreUnderTest | ServerMissing] = {}
+
+    def get(self, name: str) -> StoreUnderTest:
+        """Raises ServerMissing, with the same reason each time."""
+        if name not in self._started:
+            try:
+                self._started[name] = STORES[name](self._cleanup)
+            except ServerMissing as exc:
+                self._started[name] = exc
+        found = self._started[name]
+        if isinstance(found, ServerMissing):
+            raise found
+        return found
+
+    def close(self) -> None:
+        self._cleanup.close()
+
+
 def _s3(options: S3Options) -> StoreUnderTest:
     storage = S3Storage(options)
     storage.create_bucket()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -24,21 +22,12 @@ HOUR = timedelta(hours=1)
 OK = 200
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[tuple[ExitStack, dict[str, StoreUnderTest]]]:
-    with ExitStack() as cleanup:
-        yield cleanup, {}
-
-
 @pytest.fixture(params=STORES)
-def store(request, running) -> StoreUnderTest:
-    cleanup, started = running
-    if request.param not in started:
-        try:
-            started[request.param] = STORES[request.param](cleanup)
-        except ServerMissing as exc:
-            pytest.skip(str(exc))
-    return started[request.param]
+def store(request, stores) -> StoreUnderTest:
+    try:
+        return stores.get(request.param)
+    except ServerMissing as exc:
+        pytest.skip(str(exc))
 
 
 @pytest.fixture

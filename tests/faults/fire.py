@@ -19,12 +19,14 @@ from orchestrator.domain.states import JobState
 from tests.servers import Postgres, RedisServer
 from tests.workers import CeleryProcess, Installation, wait_until
 
+
 @dataclass(frozen=True)
 class Lane:
     """Shots at one target, one after the other; lanes burn at the same time."""
 
     shots: Sequence[Callable[[random.Random], None]]
     pause_s: tuple[float, float]  # between two shots
+    worker: CeleryProcess | None = None
 
 
 @dataclass
@@ -63,9 +65,12 @@ class Fire:
     def supervise(self) -> None:
         """Start workers again that have ended by themselves, as systemd, Kubernetes or `understudy dev` do."""
         for worker in self.workers:
-            if worker.exit_code is not None:
-                self.shots[f"exit {worker.exit_code} by itself"] += 1
-                worker.start()
+            self._revive(worker)
+
+    def _revive(self, worker: CeleryProcess) -> None:
+        if worker.exit_code is not None:
+            self.shots[f"exit {worker.exit_code} by itself"] += 1
+            worker.start()
 
     def _lanes(self) -> list[Lane]:
         lanes = [self._at_worker(worker) for worker in self.workers]
@@ -81,7 +86,8 @@ class Fire:
         try:
             while (left_s := ends_s - time.monotonic()) > 0:
                 time.sleep(min(left_s, chance.uniform(*lane.pause_s)))
-                self.supervise()
+                if lane.worker is not None:  # by its own lane alone: two would start it twice
+                    self._revive(lane.worker)
                 shot = queue.pop() if queue else chance.choice(lane.shots)
                 shot(chance)
                 self.shots[shot.__name__] += 1
@@ -107,7 +113,9 @@ class Fire:
             time.sleep(self.longer_than_lease_s)
             worker.resume()
 
-        return Lane([kill_pool_child, kill_worker, kill_pool_child, stop_worker, freeze_worker, kill_pool_child], (1, 4))
+        return Lane(
+            [kill_pool_child, kill_worker, kill_pool_child, stop_worker, freeze_worker, kill_pool_child], (1, 4), worker
+        )
 
     def _at_redis(self, redis: RedisServer) -> Lane:
         def kill_redis(chance: random.Random) -> None:
@@ -182,7 +190,9 @@ def check_whole(installation: Installation, job_ids: Sequence[str]) -> None:
             log = tx.reads.log(job_id)
             job = tx.jobs.get(job_id)
             assert replay(log) is job.state is JobState.JOB_SUCCESS, f"job {job_id}: {job.state}, log {log[-1]}"
-            assert log[-1].version == job.version, f"job {job_id} has version {job.version}, its log ends at {log[-1].version}"
+            assert log[-1].version == job.version, (
+                f"job {job_id} has version {job.version}, its log ends at {log[-1].version}"
+            )
             published = [entry for entry in log if entry.command == "publish"]
             assert len(published) == 1, f"job {job_id} was published {len(published)} times"
     with _connect(installation) as connection:
@@ -190,7 +200,9 @@ def check_whole(installation: Installation, job_ids: Sequence[str]) -> None:
         assert models == Counter(job_ids), f"assets: {models}"
         held = list(connection.execute(sa.select(jobs.c.id).where(jobs.c.lease_token.is_not(None))))
         assert not held, f"leases are held: {held}"
-        ledger = list(connection.execute(sa.select(runs.c.job_id, runs.c.stage, runs.c.attempt, runs.c.key, runs.c.outcome)))
+        ledger = list(
+            connection.execute(sa.select(runs.c.job_id, runs.c.stage, runs.c.attempt, runs.c.key, runs.c.outcome))
+        )
         counted = dict(
             connection.execute(
                 sa.select(job_counts.c.state, sa.func.sum(job_counts.c.jobs)).group_by(job_counts.c.state)

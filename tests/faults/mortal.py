@@ -1,6 +1,6 @@
 """The Celery app of workers that die: each point kills its process once, the first time that anybody comes there.
 
-    celery -A tests.faults.mortal worker        UNDERSTUDY_TEST_DEATHS=directory for the marks
+celery -A tests.faults.mortal worker        UNDERSTUDY_TEST_DEATHS=directory for the marks
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _die_once(point: str) -> None:
 
 def _mortal(point: str, work: Callable[..., Any], when: str) -> Callable[..., Any]:
     @functools.wraps(work)
-    def mortal(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  any method
+    def mortal(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
             _die_once(point)
         result = work(*args, **kwargs)

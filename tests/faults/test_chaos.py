@@ -57,7 +57,9 @@ def test_nothing_is_lost_or_doubled_while_workers_broker_database_and_trainers_a
     stack.callback(installation.close)
     workers = [
         # nobody waits until they are ready: they are shot at while they start, too
-        stack.enter_context(worker(installation, "-n", f"w{number}@test", "--without-mingle", "--without-gossip", ready=""))
+        stack.enter_context(
+            worker(installation, "-n", f"w{number}@test", "--without-mingle", "--without-gossip", ready="")
+        )
         for number in range(2)
     ]
     fire = Fire(installation, workers, seed, LEASE_S + 1.5, redis, postgres)

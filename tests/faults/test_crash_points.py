@@ -1,4 +1,4 @@
-"""A worker dies between every two steps of its work, once each; somebody else finishes it, and nothing happens twice."""
+"""A worker dies between every two steps of its work, once each; another finishes it, and nothing happens twice."""
 
 from __future__ import annotations
 

@@ -115,9 +115,7 @@ def test_pools_without_child_processes_take_messages_too(
     assert time.monotonic() - began_s < 15
 
 
-def test_a_broker_that_is_not_there_yet_stops_nobody(
-    stack: ExitStack, install: Install, sqlite_url: str, tmp_path: Path
-) -> None:
+def test_a_broker_that_is_not_there_yet_stops_nobody(stack: ExitStack, sqlite_url: str, tmp_path: Path) -> None:
     redis = RedisServer()
     stack.callback(redis.close)
     installation = Installation(tmp_path, sqlite_url, redis.url, ONLY_TIMERS)
@@ -216,9 +214,7 @@ def test_every_event_of_a_worker_is_one_line_of_json(
     assert all(event.keys() >= {"event", "level", "timestamp", "logger"} for event in events)
 
 
-def test_the_sign_of_life_of_a_worker_is_work_done(
-    stack: ExitStack, install: Install, sqlite_url: str
-) -> None:
+def test_the_sign_of_life_of_a_worker_is_work_done(stack: ExitStack, install: Install, sqlite_url: str) -> None:
     installation = install(sqlite_url, "", ONLY_TIMERS)
     stack.enter_context(worker(installation))
 
@@ -227,5 +223,3 @@ def test_the_sign_of_life_of_a_worker_is_work_done(
             return [at for name, at in tx.leases.last_runs().items() if name.startswith("worker:") and at]
 
     wait_until(seen, 10)
-
-

@@ -71,7 +71,7 @@ def test_only_sealed_attachments_that_are_free_are_attached(database: Database) 
         for number, state in enumerate((FileState.SEALED, FileState.OPEN)):
             tx.files.add(a_file(FileKind.ATTACHMENT, state, id=f"f{number}", staging_key=f"s{number}"), None)
         tx.files.add(a_file(FileKind.COVER, FileState.SEALED, id="f2", staging_key="s2"), None)
-        comment = tx.comments.add(JOB_ID, NOW, "ada", CommentType.USER_COMMENT, "", "look")
+        comment = tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="", text="look")
         assert tx.files.attach(["f0", "f1", "f2"], JOB_ID, comment) == 1
         assert tx.files.attach(["f0"], JOB_ID, comment) == 0
         detail = tx.reads.detail(JOB_ID, None)
@@ -138,7 +138,7 @@ def test_everything_about_a_job_comes_in_one_statement(database: Database) -> No
     with database.begin() as tx:
         tx.files.add(a_file(), None)
         tx.runs.add_many([a_run()], NOW)
-        tx.comments.add(JOB_ID, NOW, "ada", CommentType.USER_COMMENT, "t", "x")
+        tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
     asked: list[str] = []
     sa.event.listen(database.engine, "before_cursor_execute", lambda *words: asked.append(words[2]))
     with database.read() as tx:
@@ -226,12 +226,12 @@ def test_a_job_has_one_asset_with_its_newest_files(database: Database) -> None:
 
 def test_keys_are_found_by_id_and_by_token(database: Database) -> None:
     with database.begin() as tx:
-        tx.keys.add("AK", "project-1", Role.USER, "ada", NOW, "sealed", "hash")
+        tx.keys.add("AK", "project-1", role=Role.USER, name="ada", at=NOW, secret_encrypted="sealed", token_hash="hash")
         assert not tx.keys.add_project("project-1", "again", NOW, {})
     with pytest.raises(Conflict), database.begin() as tx:
-        tx.keys.add("AK", "project-1", Role.USER, "ada", NOW, None, None)
+        tx.keys.add("AK", "project-1", role=Role.USER, name="ada", at=NOW, secret_encrypted=None, token_hash=None)
     with pytest.raises(Conflict), database.begin() as tx:
-        tx.keys.add("AL", "no-project", Role.USER, "ada", NOW, None, None)
+        tx.keys.add("AL", "no-project", role=Role.USER, name="ada", at=NOW, secret_encrypted=None, token_hash=None)
     with database.begin() as tx:
         assert tx.keys.by_id("AK") == tx.keys.by_token("hash")
         assert tx.keys.by_id("none") is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.media_odd import corpus
-from tests.media_samples import codes
+from tests.media_odd import coded, corpus
+from tests.media_samples import METASTUDIO, codes, inspect
 
 CORPUS = corpus()
 
@@ -13,3 +13,28 @@ CORPUS = corpus()
 @pytest.mark.parametrize("odd", CORPUS, ids=[odd.name.replace(" ", "-") for odd in CORPUS])
 def test_an_odd_video_gets_its_reasons(odd):
     assert tuple(codes(odd.build(), odd.rules)) == odd.codes
+
+
+WARNINGS = {
+    "empty edit first": {"start_offset"},
+    "edit cuts to 170 s": {"edit_list"},
+    "hevc 10 bit hdr": {"hdr", "high_bit_depth"},
+    "zip behind": {"trailing_data"},
+    "zip behind webm": {"trailing_data"},
+    "one late block": {"variable_frame_rate"},
+    "turned by 90": {"rotated"},
+    "crop asked for": {"cropped"},
+    "vp9 alpha data without flag": {"alpha_data_without_flag"},
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_an_oddity_is_warned_of(name):
+    [odd] = [odd for odd in CORPUS if odd.name == name]
+    assert {note.code for note in inspect(odd.build()).notes} >= WARNINGS[name]
+
+
+def test_an_interlaced_picture_is_taken_and_warned_of():
+    data = coded("libx264", fmt="mp4", opts={"x264-params": "tff=1"})
+    assert "interlaced" in {note.code for note in inspect(data).notes}
+    assert codes(data, METASTUDIO) == []

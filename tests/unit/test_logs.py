@@ -45,8 +45,11 @@ def test_other_libraries_write_the_same_way(written: Read) -> None:
 
 @pytest.mark.parametrize("log", [structlog.get_logger("a"), logging.getLogger("b")], ids=["structlog", "logging"])
 def test_a_traceback_stays_in_the_line_of_its_event(written: Read, log) -> None:
-    try:
+    def fails() -> None:
         raise ValueError(SIGNED)
+
+    try:
+        fails()
     except ValueError:
         log.exception("broken")
     (event,) = written()

@@ -70,8 +70,8 @@ class SqlKeys:
         )
         return {row.id: row.share for row in self._connection.execute(query)}
 
-    def add(  # noqa: PLR0917  a row's columns, in their order
-        self, key_id: str, project_id: str, role: Role, name: str, at: datetime,
+    def add(
+        self, key_id: str, project_id: str, *, role: Role, name: str, at: datetime,
         secret_encrypted: str | None, token_hash: str | None,
     ) -> None:  # fmt: skip
         try:
@@ -116,9 +116,7 @@ class SqlComments:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add(  # noqa: PLR0917  a row's columns, in their order
-        self, job_id: str, at: datetime, author: str, kind: CommentType, title: str, text: str
-    ) -> int:
+    def add(self, job_id: str, *, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
         """A new comment; gives its id."""
         statement = sa.insert(comments).values(job_id=job_id, at=at, author=author, type=kind, title=title, text=text)
         return int(self._connection.execute(statement.returning(comments.c.id)).scalar_one())

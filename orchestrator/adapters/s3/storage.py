@@ -19,7 +19,7 @@ from orchestrator.adapters.s3.errors import code_of, is_unsupported, status_of, 
 from orchestrator.adapters.s3.options import S3Options
 from orchestrator.adapters.s3.reading import AnswerBrokeOff, reading
 from orchestrator.domain.errors import Invalid, StorageUnavailable
-from orchestrator.domain.uploads import MAX_PARTS
+from orchestrator.domain.uploads import MAX_PARTS, MIN_PART_BYTES
 from orchestrator.ports.storage import (
     ObjectChanged,
     ObjectInfo,
@@ -162,7 +162,11 @@ class S3Storage:
 
     def copy(self, source: ObjectInfo, target_key: str) -> ObjectInfo:
         if source.size_bytes <= self.options.copy_part_limit_bytes:
-            copying.copy_whole(self._clients.slow, self.bucket, source, target_key)
+            try:
+                copying.copy_whole(self._clients.slow, self.bucket, source, target_key)
+            except StorageUnavailable:
+                self._check_readable(source)
+                raise
         else:
             copying.copy_in_parts(self, self._clients.slow, source, target_key, self.options.copy_part_limit_bytes)
         # Not every store honours the condition of a copy; a source that is still the pinned one now was so before. What
@@ -175,6 +179,12 @@ class S3Storage:
                 key=target_key,
             )
         return target
+
+    def _check_readable(self, source: ObjectInfo) -> None:
+        """Raise ObjectChanged for a source that a late part broke: Swift answers a copy of it with 503, for ever."""
+        step = max(MIN_PART_BYTES, -(-source.size_bytes // MAX_PARTS))
+        for start in range(0, source.size_bytes, step):
+            self.read_range(source.key, start, 1, etag=source.etag)
 
     def delete(self, key: str) -> None:
         with translated("deleting", key), suppress(ObjectMissing):

@@ -14,7 +14,7 @@ from orchestrator.cli.output import emit, note, pairs, say, table
 from orchestrator.domain.actors import Role
 
 if TYPE_CHECKING:
-    from orchestrator.app.sweeps import SweepReport
+    from orchestrator.app.care import SweepReport
 
 _SHOWN = 20  # things of a sweep's report that people are shown; --json has all
 

@@ -8,8 +8,9 @@ from typing import Any, Self
 from pydantic import Field
 
 from orchestrator.app.app import App
+from orchestrator.app.care import SweepReport
 from orchestrator.app.keys import NewKey
-from orchestrator.app.sweeps import Sweep, SweepReport
+from orchestrator.app.sweeps import Sweep
 from orchestrator.app.uploads import Upload, UploadProgress
 from orchestrator.dialects.native.wire import Instant, Wire
 from orchestrator.domain.actors import Caller

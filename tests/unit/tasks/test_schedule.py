@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,11 +22,11 @@ def settings_for(url: str, **changes):
 
 
 @pytest.fixture(scope="module")
-def registered() -> Iterator[set[str]]:
+def registered() -> set[str]:
     from tasks import effects, sweeps  # noqa: F401  they register themselves
     from tasks.app import app
 
-    yield {name for name in app.tasks if not name.startswith("celery.")}
+    return {name for name in app.tasks if not name.startswith("celery.")}
 
 
 def test_every_drained_effect_and_every_sweep_has_a_task_and_nothing_else_has(registered: set[str]) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 
 from orchestrator.app.context import Context
 from orchestrator.app.jobs import discard
-from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.app.library import Library
+from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import SEAL_LEASE, Sealing
 from orchestrator.domain.actors import Actor

@@ -237,7 +237,7 @@ class Intake:
             tx.jobs.move(move)
             hand_over(tx, move)
             if said:
-                comment_id = tx.comments.add(job_id, at, caller.name, kind, title, text)
+                comment_id = tx.comments.add(job_id, at=at, author=caller.name, kind=kind, title=title, text=text)
                 for file in files:
                     tx.files.add(_with(file, comment_id=comment_id), self._due(file))
             return move

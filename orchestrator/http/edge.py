@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.dialects.native import problems
@@ -31,32 +32,43 @@ Observe = Callable[[str, str, int, float], None]
 """Told of every request: method, route template, status, seconds."""
 
 
+Form = Callable[[int, str], Response]
+"""How an API with words of its own writes an error: of a status and a sentence."""
+
+
 class Edge:
     """ASGI middleware, outermost.
 
     Args:
         body_limit: bytes of a request's body.
         observe: for metrics.
+        forms: path prefix -> how errors below it are written; problem+json elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, observe: Observe) -> None:
+    def __init__(
+        self, app: ASGIApp, *, body_limit: int, observe: Observe, forms: Mapping[str, Form] | None = None
+    ) -> None:
         self._app = app
         self._body_limit = body_limit
         self._observe = observe
+        self._forms = forms or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(scope, receive, send, self._body_limit).run(self._app, self._observe)
+        path = scope["path"]
+        form = next((form for prefix, form in self._forms.items() if path.startswith(f"{prefix}/")), None)
+        await _Exchange(scope, receive, send, self._body_limit, form).run(self._app, self._observe)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int, form: Form | None) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._limit = body_limit
+        self._form = form
         self._got_bytes = 0
         self._is_too_large = False
         self._status: int | None = None
@@ -125,7 +137,11 @@ class _Exchange:
     async def _problem(self, status: int, code: str, detail: str) -> None:
         if self._status is not None:
             return  # the answer is under way; the connection is closed instead
-        response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
+        if self._form is not None:
+            response = self._form(status, detail)
+            response.headers["Connection"] = "close"
+        else:
+            response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
         await response(self._scope, self._receive, self._send_out)
 
 

@@ -17,7 +17,7 @@ from orchestrator.adapters.broker_check import check_broker
 from orchestrator.app.app import App
 from orchestrator.bootstrap import build_app
 from orchestrator.dialects.metastudio.app import PREFIX as METASTUDIO_PREFIX
-from orchestrator.dialects.metastudio.app import MetaStudio
+from orchestrator.dialects.metastudio.app import MetaStudio, refused_at_the_edge
 from orchestrator.dialects.native import problems
 from orchestrator.dialects.native.app import PREFIX, create_native
 from orchestrator.domain.errors import UnderstudyError
@@ -62,7 +62,10 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
     asgi.mount(PREFIX, native)
     asgi.mount(METASTUDIO_PREFIX, MetaStudio(app))
     asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
-    asgi.add_middleware(Edge, body_limit=settings.api.body_limit, observe=metrics.observe)
+    asgi.add_middleware(
+        Edge, body_limit=settings.api.body_limit, observe=metrics.observe,
+        forms={METASTUDIO_PREFIX: refused_at_the_edge},
+    )
     return asgi
 
 

@@ -143,3 +143,9 @@ def _refused(fault: errors.Fault) -> Response:
 def _json(status: int, content: Mapping[str, object]) -> Response:
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(body, status, media_type="application/json")
+
+
+def refused_at_the_edge(status: int, why: str) -> Response:
+    """What the server itself refuses, in the vendor's form."""
+    fault = errors.bad_body(why) if status < 500 else errors.internal()  # noqa: PLR2004  a class of HTTP
+    return _refused(fault)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from huaweicloudsdkmetastudio.v1 import (
-    AssetExtraMeta,
     AssetSharedConfig,
     AutoOperationConfig,
     BatchAssetActionReq,
@@ -29,10 +28,8 @@ from huaweicloudsdkmetastudio.v1 import (
     ListAssetSummaryRequest,
     RestoreAssetRequest,
     ShowAssetRequest,
-    SystemProperty,
     UpdateDigitalAssetRequest,
     UpdateDigitalAssetRequestBody,
-    VoiceModelAssetMeta,
 )
 from huaweicloudsdkmetastudio.v1 import ListAssetSummarysReq as SummaryBody
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.app.sweeps import SWEEPS
+from orchestrator.domain.assets import AssetCommand
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import FileKind, FileState, RunOutcome
@@ -84,11 +85,18 @@ def a_deleted_job(world: World) -> None:
     world.clock.advance(8 * DAY)
 
 
+def an_asset_in_the_bin(world: World) -> None:
+    asset = world.app.library.create(world.owner, "IMAGE", "Sea", attributes={})
+    world.app.library.move(world.owner, asset.id, AssetCommand.RECYCLE)
+    world.clock.advance(8 * DAY)
+
+
 CASES: dict[str, list[Callable[[World], None]]] = {
     "observe_runs": [a_run_that_ended], "due_retries": [a_due_retry], "lost_leases": [a_lost_lease],
     "overdue": [an_overdue_review, an_abandoned_draft], "seal_uploads": [an_arrived_upload],
     "expire_uploads": [an_expired_upload], "abort_uploads": [an_upload_to_abort], "delete_files": [a_file_to_delete],
     "orphans": [an_orphan], "retention": [a_deleted_job],
+    "assets": [an_asset_in_the_bin],
 }  # fmt: skip
 
 

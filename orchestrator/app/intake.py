@@ -5,6 +5,7 @@ Uploads of one call are begun side by side at the store, and written with the jo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,15 @@ from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
+from orchestrator.domain.errors import (
+    Invalid,
+    Refused,
+    Unavailable,
+    UnderstudyError,
+    UploadError,
+    UploadIncomplete,
+    UploadNotOpen,
+)
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import CommentType, File, FileKind, FileState, Job, JobId, Move
 from orchestrator.domain.views import MAX_PAGE, JobQuery, JobSummary
@@ -29,6 +38,9 @@ from orchestrator.ports.store import Tx
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
 _NAME_LIMIT: Final = 256
+# Pictures and papers are copied in a moment; for a film somebody asks again.
+_LOOKS: Final = 100
+_BETWEEN_LOOKS_S: Final = 0.05
 
 
 class Want(NamedTuple):
@@ -195,17 +207,33 @@ class Intake:
     def _settled(self, caller: Caller, file: File, *, sealed_by_us: bool) -> str | None:
         """Seal what has arrived; a sentence for what is half sent. An upload that nobody began concerns nobody."""
         name = file.kind.replace("_", " ")
-        if file.state is FileState.SEALING:
-            return f"{name} is being sealed at this moment: submit again in a minute"
-        if file.state is not FileState.OPEN or not self._uploads.progress(caller, file.id).arrived:
-            return None
-        if not sealed_by_us:
-            return f"{name} not confirmed"
-        try:
-            self._sealing.seal(file, caller)
-        except UploadError as exc:
-            return f"{name} is not all there: {exc.message}"
-        return None
+        if file.state is FileState.OPEN:
+            if not self._uploads.progress(caller, file.id).arrived and self._now(file).state is FileState.OPEN:
+                return None
+            if not sealed_by_us:
+                return f"{name} not confirmed"
+            try:
+                self._sealing.seal(file, caller)
+            except UploadIncomplete as exc:
+                return f"{name} is not all there: {exc.message}"
+            except (UploadError, Refused):  # somebody else has it, or has submitted already
+                file = self._now(file)
+        return (
+            None if self._is_sealed_soon(file) else f"{name} is being sealed at this moment: submit again in a minute"
+        )
+
+    def _is_sealed_soon(self, file: File) -> bool:
+        """Whether a file is out of the way, when whoever seals it has had a moment to end."""
+        for _ in range(_LOOKS):
+            if file.state is not FileState.SEALING:
+                return True
+            time.sleep(_BETWEEN_LOOKS_S)
+            file = self._now(file)
+        return False
+
+    def _now(self, file: File) -> File:
+        with self._context.store.read() as tx:
+            return tx.files.get(file.id)
 
     def say(
         self, caller: Caller, job_id: str, command: Command, kind: CommentType, *, title: str, text: str,

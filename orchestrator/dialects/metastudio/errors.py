@@ -113,9 +113,11 @@ def invalid_body(error: ValidationError, words: Words) -> Fault:
     first = problems[0]
     if first["type"] == "json_invalid":
         return bad_json(first["msg"].removeprefix("Invalid JSON: "))
+    code, text = words.body
+    if first["type"] == "value_error" and not first["loc"]:
+        return Fault(400, code, f"{text}: {first['msg'].removeprefix('Value error, ')}")
     if not first["loc"]:
         return bad_body("a JSON object is expected")
-    code, text = words.body
     where = ".".join(str(step) for step in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if where.endswith("file_type") and first["type"] in {"missing", "string_too_short"}:

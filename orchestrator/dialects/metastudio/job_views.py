@@ -32,8 +32,9 @@ _KEPT: Final[Mapping[str, object]] = {
     "is_background_replacement": None, "is_ondemand_resource": False, "model_version": "V3.2",
 }  # fmt: skip
 _KEPT_IN_DETAIL: Final[Mapping[str, object]] = {
-    "voice_properties": None, "audio_source_type": "VIDEO", "supported_service": ["VIDEO_2D", "LIVE_2D"],
+    "voice_properties": None, "audio_source_type": "VIDEO",
 }  # fmt: skip
+_SERVICES: Final = {False: ["VIDEO_2D", "LIVE_2D"], True: ["VIDEO_2D"]}  # by default, by edition
 _DOWNLOADS: Final = {
     "training_video_download_url": FileKind.TRAINING_VIDEO,
     "id_card_image1_download_url": FileKind.ID_CARD_FRONT,
@@ -91,6 +92,7 @@ def detail(app: App, caller: Caller, shown: JobDetail) -> dict[str, object]:
     return basic(app, caller, job, sheet, held) | filled(
         **urls,
         **{name: sheet.attributes.get(name, default) for name, default in _KEPT_IN_DETAIL.items()},
+        supported_service=sheet.attributes.get("supported_service", _SERVICES["flexus" in job.switches]),
         operation_logs=[_line(entry) for entry in shown.log if is_shown(entry)],
         comment_logs=[_comment(app, caller, comment) for comment in shown.comments],
         samples=sheet.attributes.get("samples_basic_info"),

@@ -48,7 +48,8 @@ def update_job(app: App, asked: Asked) -> Mapping[str, object]:
     elif message == "CONFIRM_ACTION_VIDEO":
         wants = []
     else:
-        wants = _everything(request, sent)
+        kept = app.jobs.show(asked.caller, asked.path["job_id"]).sheet.attributes
+        wants = _everything(request, {**kept, **sent})
     uploads = app.intake.update(
         asked.caller, asked.path["job_id"], wants, sheet=_columns(sent), attributes=_kept(sent),
         replaces_video=message == "UPDATE_VIDEO" or (message is None and request.video_multipart_count is not None),

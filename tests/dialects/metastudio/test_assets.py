@@ -74,7 +74,9 @@ def new_file(client: Any, asset_id: str, data: bytes, name: str = "clip.mp4", ca
 
 
 def confirm(client: Any, file_id: str, state: str = "CREATED") -> None:
-    client.confirm_file_upload(ConfirmFileUploadRequest(file_id=file_id, body=ConfirmFileUploadRequestBody(state=state)))
+    client.confirm_file_upload(
+        ConfirmFileUploadRequest(file_id=file_id, body=ConfirmFileUploadRequestBody(state=state))
+    )
 
 
 def filled(client: Any, put: Put, name: str = "Clip", **fields: Any) -> str:
@@ -163,7 +165,12 @@ def test_one_main_file_and_the_categories_of_the_type(client: Any, put: Put) -> 
 def test_what_is_sent_is_changed_and_nothing_else(client: Any, put: Put) -> None:
     asset_id = filled(client, put, tags=["a"], asset_order=1)
     changed = update(client, asset_id, asset_name="New", asset_state="UNACTIVED", asset_description="d")
-    assert (changed.asset_name, changed.asset_state, changed.tags, changed.asset_order) == ("New", "UNACTIVED", ["a"], 1)
+    assert (changed.asset_name, changed.asset_state, changed.tags, changed.asset_order) == (
+        "New",
+        "UNACTIVED",
+        ["a"],
+        1,
+    )
     changed = update(client, asset_id, tags=[], asset_state="ACTIVED")
     assert (changed.asset_name, changed.asset_state, changed.asset_description) == ("New", "ACTIVED", "d")
     create(client, "Other")
@@ -243,7 +250,9 @@ def test_an_asset_is_shared_with_those_it_names(api: Api, client: Any, put: Put)
     refused(lambda: show(stranger, asset_id), "MSS.10001001")
     batch(client, "UNSHARE", asset_id)
     refused(lambda: show(friend, asset_id), "MSS.10001001")
-    config = AssetSharedConfig(shared_type="SHARED", allowed_project_ids=["project-2"], expire_time="2024-01-01T00:00:00Z")
+    config = AssetSharedConfig(
+        shared_type="SHARED", allowed_project_ids=["project-2"], expire_time="2024-01-01T00:00:00Z"
+    )
     update(client, asset_id, shared_config=config)
     refused(lambda: show(friend, asset_id), "MSS.10001001")
     public = AssetSharedConfig(shared_type="PUBLIC")

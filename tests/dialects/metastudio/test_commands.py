@@ -171,7 +171,7 @@ def test_a_flexus_job_is_repaired_as_often_as_it_may(api: Api, client: Any, put:
     assert "no retrainings are left" in failed(client, job.job_id, "CONFIRM_REPAIR")
 
 
-def test_of_many_who_submit_at_once_one_is_first(api: Api, client: Any, put: Put) -> None:
+def test_of_many_who_submit_at_once_one_is_first(client: Any, put: Put) -> None:
     from tests.dialects.metastudio.test_jobs import fill
 
     job = create(client)

@@ -37,7 +37,11 @@ WORDS = sorted(
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20), st.sampled_from(WORDS)
 )
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
 names = st.sampled_from(sorted({name for model in BODIES for name in model.attribute_map}))
 bodies = st.one_of(
     st.binary(max_size=40),
@@ -89,11 +93,14 @@ def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[
             user=st.none() | st.text(max_size=8),
         )  # fmt: skip
         def ask(
-            operation: Any, body: bytes, query: list[tuple[str, str]], known: bool, other: str, user: str | None
+            operation: Any, body: bytes, query: list[tuple[str, str]], *, known: bool, other: str, user: str | None
         ) -> None:
             values = {"project_id": "project-1", "job_id": job.id, "asset_id": asset.id, "file_id": file.id}
             path = operation.path.format(
-                **{name: quote(value if known or name == "project_id" else other, safe="") for name, value in values.items()}
+                **{
+                    name: quote(value if known or name == "project_id" else other, safe="")
+                    for name, value in values.items()
+                }
             )
             headers = {b"X-Auth-Token": token.encode(), b"Content-Type": b"application/json"}
             if user is not None and "\r" not in user and "\n" not in user and "\0" not in user:

@@ -16,6 +16,7 @@ from huaweicloudsdkmetastudio.v1 import (
     Execute2dModelTrainingCommandByUserRequest,
     List2dModelTrainingJobRequest,
     Show2dModelTrainingJobRequest,
+    ShowAssetRequest,
     Update2dModelTrainingJobReq,
     Update2dModelTrainingJobRequest,
     VoiceProperties,
@@ -106,7 +107,11 @@ def test_every_state_on_the_way_to_a_model(api: Api, client: Any, put: Put) -> N
     shown = show(client, job.job_id)
     assert shown.state == "JOB_SUCCESS"
     assert shown.asset_id
-    assert [each.sub_job_type for each in shown.sub_training_job_info] == ["training_preprocess", "training", "inference_preprocess"]
+    assert [each.sub_job_type for each in shown.sub_training_job_info] == [
+        "training_preprocess",
+        "training",
+        "inference_preprocess",
+    ]
     assert shown.allocated_resource.charge_mode == "ONE_TIME"
     delete(client, job.job_id)
     assert listed(client).count == 0
@@ -125,7 +130,8 @@ def test_what_was_said_of_a_job_is_shown_again(client: Any) -> None:
     job = create(
         client, "Anna", contact="a@b", batch_name="b1", tags=["x", "y"], model_version="V3.3", is_flexus=True,
         is_fast_flexus=True, is_live_copy=True, is_only_human_model=True, is_ondemand_resource=True,
-        is_background_replacement=True, audio_source_type="VIDEO", voice_properties=voice, supported_service=["VIDEO_2D"],
+        is_background_replacement=True, audio_source_type="VIDEO", voice_properties=voice,
+        supported_service=["VIDEO_2D"],
     )  # fmt: skip
     for shown in (show(client, job.job_id), listed(client).jobs[0]):
         assert (shown.name, shown.contact, shown.batch_name, shown.tags) == ("Anna", "a@b", "b1", ["x", "y"])
@@ -135,12 +141,13 @@ def test_what_was_said_of_a_job_is_shown_again(client: Any) -> None:
     shown = show(client, job.job_id)
     assert (shown.voice_properties, shown.supported_service) == (voice, ["VIDEO_2D"])
     assert (shown.flexus_retry_count, shown.audio_source_type) == (3, "VIDEO")
+    refused(lambda: create(client, is_flexus=True, supported_service=["LIVE_2D"]), "MSS.00000003")
 
 
 def test_the_review_tells_what_is_wrong_and_the_update_mends_it(api: Api, client: Any, put: Put) -> None:
     size = Reason("resolution_not_allowed", "display", [640, 480], [[1920, 1080]], "profile", "The video is 640x480.")
     api.world.prober.refuse[b"v" * 100] = (size,)
-    job = create(client)
+    job = create(client, audio_source_type="AUDIO")
     old = job.training_video_upload_url[0]
     refused(lambda: update(client, job.job_id, name="New"), "MSS.00000003")
     assert put(old, b"v" * 100) == 200
@@ -158,6 +165,7 @@ def test_the_review_tells_what_is_wrong_and_the_update_mends_it(api: Api, client
     job = update(client, job.job_id, name="New", contact="1", video_multipart_count=2, is_background_replacement=True)
     assert len(job.training_video_upload_url) == 2
     assert put(before, b"c") != 200
+    assert job.audio_upload_url
     fill(put, job)
     assert command(client, job.job_id, "CONFIRM_MULTIPART_UPLOADED").commond_result == "EXCUTE_SUCCESS"
     assert command(client, job.job_id, "SUBMITVERIFYING").commond_result == "EXCUTE_SUCCESS"
@@ -175,7 +183,7 @@ def test_the_review_tells_what_is_wrong_and_the_update_mends_it(api: Api, client
     [
         ({"command_message": "UPDATE_VIDEO", "video_multipart_count": 3}, {"training_video_upload_url"}),
         ({"command_message": "UPLOAD_VIDEO"}, {"training_video_upload_url"}),
-        ({"command_message": "GET_ACTION_VIDEO_MULTIPART", "action_video_multipart_count": 2}, {"action_video_upload_url"}),
+        ({"command_message": "GET_ACTION_VIDEO_MULTIPART"}, {"action_video_upload_url"}),
         ({"command_message": "CONFIRM_ACTION_VIDEO"}, set()),
         ({}, {"training_video_upload_url", "cover_upload_url", "id_card_image1_upload_url", "id_card_image2_upload_url",
               "grant_file_upload_url"}),
@@ -232,6 +240,14 @@ def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put)
     refused(lambda: download(tenant="project-2"), "MSS.00010009")
     refused(lambda: download(api.client(api.key("project-2")), "project-2"), "MSS.00000003")
     refused(lambda: download(token="0" * 64), "MSS.00000003")
-    run = next(run for run in api.world.runs_of(api.world.app.jobs.show(api.world.owner, job.job_id).job) if run.stage == "training")
+    run = next(
+        run
+        for run in api.world.runs_of(api.world.app.jobs.show(api.world.owner, job.job_id).job)
+        if run.stage == "training"
+    )
     assert download() == run.id.encode()
     refused(download, "MSS.00000003")
+    model = client.show_asset(ShowAssetRequest(asset_id=show(client, job.job_id).asset_id))
+    assert (model.asset_type, model.asset_name, model.asset_state) == ("HUMAN_MODEL_2D", "Anna", "ACTIVED")
+    assert model.asset_extra_meta.human_model_2d_meta.model_version == "V3_2"
+    assert [file.asset_file_category for file in model.files].count("MAIN") == 1

@@ -73,7 +73,7 @@ class Context:
     secret_box: SecretBox
     profiles: Mapping[str, Profile]
     timing: Timing = Timing()
-    batch: int = 100
+    batch: int = 250
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def profile(self, name: str) -> Profile:

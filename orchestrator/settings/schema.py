@@ -89,7 +89,7 @@ class WorkerSettings(Section):
     """The worker processes."""
 
     concurrency: Count = Field(2, description="pool processes of one worker")
-    batch: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="jobs claimed at once")
+    batch: Annotated[int, Field(ge=1, le=1000)] = Field(250, description="jobs claimed at once")
     tick: Positive = Field(timedelta(seconds=5), description="how often a worker looks for work without being woken")
     max_tasks_per_child: Count = Field(500, description="a pool process is replaced after so many tasks")
     task_time_limit: Positive = Field(timedelta(seconds=120), description="a task that takes longer is ended")

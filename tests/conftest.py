@@ -29,10 +29,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first and without network; inside a group the order stays as pytest-randomly shuffled it."""
+    """Unit tests first and without network; inside a group the order stays as pytest-randomly shuffled it.
+
+    Under pytest-xdist a file stays in one process, and so does everything that wants the same dear servers.
+    """
     for item in items:
         if group_of(item) == "unit":
             item.add_marker(pytest.mark.disable_socket)
+        together = "stores" if "stores" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
     items.sort(key=lambda item: ORDER.index(group_of(item)) if group_of(item) in ORDER else len(ORDER))
 
 

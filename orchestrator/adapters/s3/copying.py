@@ -17,12 +17,10 @@ from orchestrator.adapters.s3.errors import is_unsupported, translated
 from orchestrator.adapters.s3.reading import reading
 from orchestrator.domain.errors import StorageUnavailable
 from orchestrator.domain.uploads import MAX_PARTS, MIN_PART_BYTES
-from orchestrator.ports.storage import ObjectInfo, StoredPart, UploadGone
+from orchestrator.ports.storage import ObjectInfo, Storage, StoredPart, UploadGone
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-    from orchestrator.adapters.s3.storage import S3Storage
 
 log = structlog.get_logger()
 
@@ -44,20 +42,22 @@ def copy_whole(client: S3Client, bucket: str, source: ObjectInfo, target_key: st
         client.copy_object(Bucket=bucket, Key=target_key, **_source(bucket, source))
 
 
-def copy_in_parts(storage: S3Storage, client: S3Client, source: ObjectInfo, target_key: str, part_bytes: int) -> None:
+def copy_in_parts(
+    storage: Storage, client: S3Client, bucket: str, source: ObjectInfo, target_key: str, *, part_bytes: int
+) -> None:
     """The same through a multipart upload, for what is too large for one CopyObject."""
     ranges = list(_ranges(source.size_bytes, max(part_bytes, MIN_PART_BYTES, -(-source.size_bytes // MAX_PARTS))))
     upload_id = storage.create_upload(target_key, source.content_type)
     try:
         try:
-            to = _Target(storage.bucket, target_key, upload_id)
+            to = _Target(bucket, target_key, upload_id)
             parts = [_copied(client, source, to, number, span) for number, span in enumerate(ranges, start=1)]
         except _NoPartCopy:
             log.warning("object_copied_through_us", key=target_key, size_bytes=source.size_bytes)
             # What a store made of the copy request may already stand in its part 1: begin anew.
             storage.abort_upload(target_key, upload_id)
             upload_id = storage.create_upload(target_key, source.content_type)
-            to = _Target(storage.bucket, target_key, upload_id)
+            to = _Target(bucket, target_key, upload_id)
             # A part is held in memory, so they are as small as can be.
             ranges = list(_ranges(source.size_bytes, max(MIN_PART_BYTES, -(-source.size_bytes // MAX_PARTS))))
             parts = [_streamed(client, source, to, number, span) for number, span in enumerate(ranges, start=1)]
@@ -100,7 +100,7 @@ def _streamed(client: S3Client, source: ObjectInfo, to: _Target, number: int, sp
     return StoredPart(number, answer["ETag"].strip('"'), size)
 
 
-def _forget(storage: S3Storage, key: str, upload_id: str) -> None:
+def _forget(storage: Storage, key: str, upload_id: str) -> None:
     """Abort what went wrong, without hiding why; what is left is the orphan sweep's."""
     try:
         storage.abort_upload(key, upload_id)

@@ -168,7 +168,10 @@ class S3Storage:
                 self._check_readable(source)
                 raise
         else:
-            copying.copy_in_parts(self, self._clients.slow, source, target_key, self.options.copy_part_limit_bytes)
+            copying.copy_in_parts(
+                self, self._clients.slow, self.bucket, source, target_key,
+                part_bytes=self.options.copy_part_limit_bytes,
+            )  # fmt: skip
         # Not every store honours the condition of a copy; a source that is still the pinned one now was so before. What
         # was copied wrongly stays: deleting it could hit the good copy of somebody who was faster.
         self._check_pinned(source.key, source.etag)

@@ -133,11 +133,13 @@ class Server(ABC):
     def pause(self) -> None:
         """Make it hang: it keeps its connections and answers nothing until `resume`."""
         for pid in (self.pid, *(process.pid for process in self._below())):
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         for pid in (*(process.pid for process in self._below()), self.pid):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a child may end between the list and the signal
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """End it and remove its data. May be called twice."""

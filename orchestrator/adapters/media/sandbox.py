@@ -95,6 +95,7 @@ class _Session:
         self._size_bytes = source.size_bytes
         self._start = time.monotonic()
         self._read_bytes = self._requests = 0
+        self._waited_s = 0.0  # for the source
 
     def run(self, kind: str) -> Outcome:
         """Serve until the child reports or has to be stopped. Raises what the source raises."""
@@ -102,7 +103,9 @@ class _Session:
             result = self._serve(kind)
         except _Stopped as stop:
             return self._ended(None, stop.why, worth_another=stop.worth_another)
-        except TimeoutError:
+        except TimeoutError as exc:
+            if self._waited_s > self._limits.max_wall_s / 2:  # a slow store says nothing about the file
+                raise StorageUnavailable(f"the file could not be read within {self._limits.max_wall_s:g} s") from exc
             return self._ended(None, f"{self._limits.max_wall_s:g} s", worth_another=True)
         except (wire.Closed, ConnectionError):
             return self._ended(None, f"{self._elapsed():.1f} s, having failed", worth_another=True)
@@ -145,10 +148,12 @@ class _Session:
             raise _Stopped(f"{self._limits.max_read_bytes / MIB:g} MB")
         if self._requests > self._limits.max_requests:
             raise _Stopped(f"{self._limits.max_requests} requests")
+        asked_at = time.monotonic()
         try:
             data = self._source.read_range(offset, length)
         except OSError as exc:  # not the child's channel: that must not look as if the child had failed
             raise StorageUnavailable(f"bytes {offset}+{length} could not be read: {type(exc).__name__}") from exc
+        self._waited_s += time.monotonic() - asked_at
         self._set_clock()
         wire.send_message(self._channel, data[:length])
 

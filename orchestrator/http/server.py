@@ -63,7 +63,9 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
     asgi.mount(METASTUDIO_PREFIX, MetaStudio(app))
     asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
     asgi.add_middleware(
-        Edge, body_limit=settings.api.body_limit, observe=metrics.observe,
+        Edge,
+        body_limit=settings.api.body_limit,
+        observe=metrics.observe,
         forms={METASTUDIO_PREFIX: refused_at_the_edge},
     )
     return asgi

@@ -176,7 +176,7 @@ class Slow(Bytes):
 
 def test_a_slow_store_is_no_verdict_on_the_file():
     source = Slow(sample("landscape.mp4"))
-    with pytest.raises(StorageUnavailable, match="within 0.4 s"):
+    with pytest.raises(StorageUnavailable, match=r"within 0\.4 s"):
         SandboxedProber(Limits(max_wall_s=0.4)).judge(source, VIDEO, METASTUDIO)
 
 

@@ -35,9 +35,7 @@ def upgrade() -> None:
         sa.Column("asset_id", sa.String(64), nullable=False),
         sa.Column("project_id", sa.String(64), nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["asset_id"], ["assets.id"], name="fk_asset_shares_asset_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["asset_id"], ["assets.id"], name="fk_asset_shares_asset_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("asset_id", "project_id", name="pk_asset_shares"),
     )
     op.create_index("ix_asset_shares_project_id", "asset_shares", ["project_id"])

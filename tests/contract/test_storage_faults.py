@@ -151,7 +151,14 @@ def test_an_upload_counts_as_aborted_only_when_the_store_knows_it_no_more():
         assert len(store.requests) == 4
 
 
-@pytest.mark.parametrize("answer", [error(501, "NotImplemented"), error(405, "MethodNotAllowed")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(501, "NotImplemented"),
+        error(405, "MethodNotAllowed"),
+        error(404, "NoSuchUpload"),  # rclone, of a bucket in which none was begun yet
+    ],
+)
 def test_a_store_that_cannot_list_uploads_has_none(answer):
     with ScriptedStore(answer) as store:
         assert list(S3Storage(replace(store.options, attempts=1)).list_uploads("staging/")) == []

@@ -137,7 +137,8 @@ class S3Storage:
                         if upload["Key"].startswith(prefix):
                             yield OpenUpload(upload["Key"], upload["UploadId"], upload["Initiated"].astimezone(UTC))
             except ClientError as exc:
-                if not is_unsupported(exc):
+                # rclone says NoSuchUpload of a bucket in which none was begun yet
+                if not is_unsupported(exc) and exc.response["Error"].get("Code") != "NoSuchUpload":
                     raise
 
     # Objects

@@ -10,6 +10,7 @@ from orchestrator.domain.commands import Effect
 
 BY_SWEEPS: Final = {Effect.RETRY: "due_retries", Effect.OVERDUE: "overdue"}  # effects that sweeps ask about
 DRAINED: Final = tuple(effect for effect in Effect if effect not in BY_SWEEPS)  # by workers
+BEAT: Final = "beat"  # the task that says that a message of beat has come all the way to a worker
 QUEUES: Final = ("effects", "sweeps")
 EXCHANGE: Final = "understudy"
 NO_BROKER: Final = "memory://localhost"  # Celery wants one; nothing ever arrives there

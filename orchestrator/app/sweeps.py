@@ -14,6 +14,7 @@ from typing import Final
 from orchestrator.app import care
 from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
+from orchestrator.app.leases import kept
 from orchestrator.domain.errors import NotFound
 
 LIMIT: Final = 500  # things one run of a sweep looks at; what is left is due again next time
@@ -93,18 +94,25 @@ class Sweeper:
         token, now = new_token(), clock()
         # a tenth of slack, or the ticks of beat and workers would miss every other turn by a hair
         since = None if force else now - sweep.every * 0.9
-        # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
-        until = now + max(sweep.every, self._care.context.timing.lease)
+        # short, and renewed: whoever dies in a sweep must not hold it up for the hour until its next turn
+        lease = self._care.context.timing.lease
+        until = now + lease
         with store.begin(durable=False) as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
         try:
-            sweep.run(self._care, report, now, limit)
+            with kept(lease, lambda: self._renew(name, token)):
+                sweep.run(self._care, report, now, limit)
         finally:
             with store.begin(durable=False) as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())
         return report
+
+    def _renew(self, name: str, token: str) -> None:
+        context = self._care.context
+        with context.store.begin(durable=False) as tx:
+            tx.leases.renew(f"sweep:{name}", token, context.clock() + context.timing.lease)
 
     def run_due(self, *, on_error: Callable[[str, Exception], None]) -> list[SweepReport]:
         """Run whatever is due, as the timer of a worker does; one broken sweep does not stop the others."""

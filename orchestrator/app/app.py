@@ -13,6 +13,7 @@ from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.library import Library
 from orchestrator.app.model_files import ModelFiles
+from orchestrator.app.nonces import Nonces
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
@@ -37,6 +38,7 @@ class App:
         self.model_files = ModelFiles(context)
         self.asset_files = AssetFiles(context, self.sealing)
         self.keys = Keys(context)
+        self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)

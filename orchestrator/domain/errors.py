@@ -10,6 +10,7 @@
     ├── Invalid             the request itself makes no sense: wrong value, range or combination
     ├── Unauthenticated     no key, a wrong key, a disabled key
     ├── Forbidden           the key is good, its role is not enough
+    ├── TooManyRequests     the key asks, or its address failed to sign in, too often; `retry_after_s` says when
     ├── UploadError
     │   ├── UploadNotOpen        sealed, aborted or being sealed
     │   ├── UploadIncomplete     parts are missing or have the wrong size
@@ -73,6 +74,10 @@ class Unauthenticated(UnderstudyError):
 
 class Forbidden(UnderstudyError):
     code = "forbidden"
+
+
+class TooManyRequests(UnderstudyError):
+    code = "too_many_requests"
 
 
 class UploadError(UnderstudyError):

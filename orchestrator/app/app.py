@@ -14,6 +14,7 @@ from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.library import Library
 from orchestrator.app.model_files import ModelFiles
+from orchestrator.app.nonces import Nonces
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
@@ -41,6 +42,7 @@ class App:
         self.keys = Keys(context)
         self.secrets = Secrets(context)
         self.audit = Audit(context)
+        self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)

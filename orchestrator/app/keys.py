@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.app.context import Context
 from orchestrator.domain.actors import MACHINE, Caller, Role
 from orchestrator.domain.audit import Act
-from orchestrator.domain.errors import Invalid, NotFound, Unauthenticated
+from orchestrator.domain.errors import Invalid, KeyDisabled, NotFound, Unauthenticated
 from orchestrator.ports.store import KeyRow, Tx
 
 MAX_OVERLAP: Final = timedelta(days=90)
@@ -129,13 +129,13 @@ class Keys:
         return row is not None and row.id == access_key and not self._is_disabled(row)
 
     def secret_of(self, access_key: str) -> tuple[str, Caller]:
-        """The signing secret of an access key and who comes with it. Raises Unauthenticated."""
+        """The signing secret of an access key and who comes with it. Raises Unauthenticated, KeyDisabled."""
         with self._context.store.read() as tx:
             row = tx.keys.by_id(access_key)
         if row is None or row.secret_encrypted is None:
             raise Unauthenticated(f"the access key {access_key[:128]} is not known")
         if self._is_disabled(row):
-            raise Unauthenticated(f"the access key {access_key} is disabled")
+            raise KeyDisabled(f"the access key {access_key} is disabled")
         return self._context.secret_box.open(row.secret_encrypted), _caller(row)
 
     def _is_disabled(self, row: KeyRow) -> bool:

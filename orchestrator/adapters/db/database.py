@@ -13,6 +13,7 @@ from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
 from orchestrator.adapters.db.library import SqlLibrary
+from orchestrator.adapters.db.nonces import SqlNonces
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
@@ -38,6 +39,7 @@ class SqlTx:
         self.library = SqlLibrary(connection)
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
+        self.nonces = SqlNonces(connection)
         self.callbacks: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:

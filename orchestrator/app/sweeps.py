@@ -51,7 +51,7 @@ SWEEPS: Final = (
     Sweep("assets", timedelta(minutes=1), care.assets, "empty the recycle bin, do what owners of assets planned"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,
-        "erase deleted jobs, old runs' leftovers, expired idempotency keys",
+        "erase deleted jobs and media, old runs' leftovers, expired idempotency keys",
     ),
 )  # fmt: skip
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.domain.errors import Conflict, Invalid, NotFound
@@ -155,7 +154,7 @@ class MediaQuery:
 
 def type_of(name: str) -> MediaType | None:
     """What a file is by the ending of its name; None where the ending says nothing."""
-    return _TYPE_OF.get(PurePosixPath(name).suffix.lower().removeprefix("."))
+    return _TYPE_OF.get(name.rpartition(".")[2].lower())
 
 
 def inbox_of(project_id: str) -> str:

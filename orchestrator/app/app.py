@@ -19,6 +19,7 @@ from orchestrator.app.media import MediaLibrary
 from orchestrator.app.media_prepare import Preparation
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.model_files import ModelFiles
+from orchestrator.app.nonces import Nonces
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
@@ -46,6 +47,7 @@ class App:
         self.preparation = Preparation(context)
         self.media = MediaLibrary(context, MediaUse(context, self.jobs, self.sealing, self.preparation))
         self.keys = Keys(context)
+        self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)

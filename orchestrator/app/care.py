@@ -272,6 +272,14 @@ def assets(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
             report.failed.append(f"asset {asset.id}: {exc.message}")
 
 
+def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
+    if report.dry_run:
+        return
+    with care.context.store.begin(durable=False) as tx:
+        dropped = tx.nonces.drop_expired(now)
+    report.done += [f"{dropped} nonces"] * bool(dropped)
+
+
 def retention(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     timing, store, storage = care.context.timing, care.context.store, care.context.storage
     with store.read() as tx:

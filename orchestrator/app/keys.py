@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.app.context import Context
 from orchestrator.domain.actors import Caller, Role
-from orchestrator.domain.errors import Invalid, NotFound, Unauthenticated
+from orchestrator.domain.errors import Invalid, KeyDisabled, NotFound, Unauthenticated
 from orchestrator.ports.store import KeyRow
 
 _LETTERS = string.ascii_uppercase + string.digits
@@ -94,13 +94,13 @@ class Keys:
         return row is not None and row.id == access_key and row.disabled_at is None
 
     def secret_of(self, access_key: str) -> tuple[str, Caller]:
-        """The signing secret of an access key and who comes with it. Raises Unauthenticated."""
+        """The signing secret of an access key and who comes with it. Raises Unauthenticated, KeyDisabled."""
         with self._context.store.read() as tx:
             row = tx.keys.by_id(access_key)
         if row is None or row.secret_encrypted is None:
             raise Unauthenticated(f"the access key {access_key[:128]} is not known")
         if row.disabled_at is not None:
-            raise Unauthenticated(f"the access key {access_key} is disabled")
+            raise KeyDisabled(f"the access key {access_key} is disabled")
         return self._context.secret_box.open(row.secret_encrypted), Caller(row.project_id, row.role, row.name)
 
 

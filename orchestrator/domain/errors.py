@@ -8,7 +8,8 @@
     │   ├── StaleJob             somebody moved the job since it was read
     │   └── Conflict             another unique thing is in the way
     ├── Invalid             the request itself makes no sense: wrong value, range or combination
-    ├── Unauthenticated     no key, a wrong key, a disabled key
+    ├── Unauthenticated     no key, a wrong key
+    │   └── KeyDisabled          a key that is refused from now on
     ├── Forbidden           the key is good, its role is not enough
     ├── UploadError
     │   ├── UploadNotOpen        sealed, aborted or being sealed
@@ -69,6 +70,10 @@ class Invalid(UnderstudyError):
 
 class Unauthenticated(UnderstudyError):
     code = "unauthenticated"
+
+
+class KeyDisabled(Unauthenticated):
+    """Says `unauthenticated`, as all of its kind: only APIs that have a word for it tell the two apart."""
 
 
 class Forbidden(UnderstudyError):

@@ -169,6 +169,7 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     T(None, C.CREATE, S.WAIT_FILE_UPLOAD, USER, (L.USER_CREATE_JOB,)),
     *(T(s, C.OPEN_UPLOAD, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
     *(T(s, C.EDIT, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
+    *(T(s, C.DESCRIBE, None, USER) for s in S),
     *(T(s, C.UPDATE, None, USER) for s in (S.AUTO_VERIFY_FAILED, S.MANUAL_VERIFY_FAILED)),
     *(T(s, C.REPLACE_VIDEO, None, USER, (L.USER_UPDATE_VIDEO,)) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
     *(T(s, C.CONFIRM_VIDEO, None, USER, (L.SYSTEM_ANALYSE_FILE_INFO,)) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.dialects.common.asgi import REQUEST_ID as REQUEST_ID_IN_SCOPE
 from orchestrator.dialects.native import problems
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -32,8 +33,11 @@ Observe = Callable[[str, str, int, float], None]
 """Told of every request: method, route template, status, seconds."""
 
 
-Form = Callable[[int, str], Response]
-"""How an API with words of its own writes an error: of a status and a sentence."""
+Form = Callable[[Scope, int, str], Response]
+"""How an API with words of its own writes an error: of a request, a status and a sentence."""
+
+FormOf = Callable[[Scope], Form | None]
+"""The form of the API that a request is for; None: problem+json."""
 
 
 class Edge:
@@ -42,24 +46,20 @@ class Edge:
     Args:
         body_limit: bytes of a request's body.
         observe: for metrics.
-        forms: path prefix -> how errors below it are written; problem+json elsewhere.
+        form_of: how errors are written.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, body_limit: int, observe: Observe, forms: Mapping[str, Form] | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, body_limit: int, observe: Observe, form_of: FormOf) -> None:
         self._app = app
         self._body_limit = body_limit
         self._observe = observe
-        self._forms = forms or {}
+        self._form_of = form_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        form = next((form for prefix, form in self._forms.items() if path.startswith(f"{prefix}/")), None)
-        await _Exchange(scope, receive, send, self._body_limit, form).run(self._app, self._observe)
+        await _Exchange(scope, receive, send, self._body_limit, self._form_of(scope)).run(self._app, self._observe)
 
 
 class _Exchange:
@@ -75,6 +75,7 @@ class _Exchange:
         self._headers = Headers(scope=scope)
         given = self._headers.get(REQUEST_ID, "")
         self._id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope[REQUEST_ID_IN_SCOPE] = self._id
 
     async def run(self, app: ASGIApp, observe: Observe) -> None:
         began = time.perf_counter()
@@ -138,7 +139,7 @@ class _Exchange:
         if self._status is not None:
             return  # the answer is under way; the connection is closed instead
         if self._form is not None:
-            response = self._form(status, detail)
+            response = self._form(self._scope, status, detail)
             response.headers["Connection"] = "close"
         else:
             response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})

@@ -187,6 +187,11 @@ class Idempotency(Protocol):
     def drop_expired(self, now: datetime) -> int: ...
 
 
+class Nonces(Protocol):
+    def add(self, digest: str, expires_at: datetime) -> bool: ...
+    def drop_expired(self, now: datetime) -> int: ...
+
+
 class Tx(Protocol):
     """Everything one use case may read and write; committed together or not at all."""
 
@@ -212,6 +217,8 @@ class Tx(Protocol):
     def leases(self) -> Leases: ...
     @property
     def idempotency(self) -> Idempotency: ...
+    @property
+    def nonces(self) -> Nonces: ...
     def after_commit(self, callback: Callable[[], None]) -> None: ...
 
 
@@ -219,7 +226,7 @@ class Store(Protocol):
     """Raises DatabaseUnavailable when the database does not answer."""
 
     def begin(self, *, durable: bool = True) -> AbstractContextManager[Tx]:
-        """A transaction. `durable=False` for what a crash of the database may forget: leases, and nothing else."""
+        """A transaction. `durable=False` for what a crash of the database may forget: leases and nonces."""
         ...
 
     def read(self) -> AbstractContextManager[Tx]: ...

@@ -273,6 +273,13 @@ once_tokens = sa.Table(
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )  # fmt: skip
 
+# Of signed requests that may come once: SHA-256 of access key and nonce, kept while the request is fresh.
+nonces = sa.Table(
+    "nonces", metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)  # fmt: skip
+
 asset_files = sa.Table(
     "asset_files", metadata,
     sa.Column("id", Id, primary_key=True),

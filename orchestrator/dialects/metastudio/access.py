@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.metastudio import errors, signing
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Unauthenticated
@@ -84,15 +85,15 @@ class Access:
     def _now(self) -> datetime:
         return self._app.context.clock()
 
-    def visitor(self, received: signing.Received) -> Visitor:
+    def visitor(self, received: Received) -> Visitor:
         """Who asks. Raises Fault 401."""
         try:
             return self._visitor(received)
-        except signing.NotSigned as exc:
+        except NotSigned as exc:
             log.info("signature refused", why=str(exc))
             raise errors.refused_by_gateway("verify aksk signature fail") from exc
 
-    def _visitor(self, received: signing.Received) -> Visitor:
+    def _visitor(self, received: Received) -> Visitor:
         token = received.header("x-auth-token")
         authorization = received.header("authorization")
         if authorization is None and token is None:
@@ -107,13 +108,13 @@ class Access:
         seen = replace(caller, role=Role.USER, app_user_id=user_id)
         return Visitor(seen, caller.sees_all_projects)
 
-    def _of_either(self, received: signing.Received, authorization: str, token: str | None) -> Caller:
+    def _of_either(self, received: Received, authorization: str, token: str | None) -> Caller:
         """By the signature; one that fails beside a token leaves the word to the token."""
         if token is None:
             return self._of_signature(received, authorization)
         try:
             return self._of_signature(received, authorization)
-        except (errors.Fault, signing.NotSigned):
+        except (errors.Fault, NotSigned):
             return self._of_token(token)
 
     def _of_token(self, token: str) -> Caller:
@@ -122,12 +123,12 @@ class Access:
         except Unauthenticated as exc:
             raise errors.refused_by_gateway("decrypt token fail") from exc
 
-    def _of_signature(self, received: signing.Received, value: str) -> Caller:
+    def _of_signature(self, received: Received, value: str) -> Caller:
         authorization = signing.Authorization.parse(value)
         key = authorization.access_key
         at = signing.signed_at(received)
         if not signing.is_fresh(at, self._app.context.clock()):
-            raise signing.NotSigned(f"it was signed at {at:%Y-%m-%d %H:%M:%S}, more than 15 minutes from now")
+            raise NotSigned(f"it was signed at {at:%Y-%m-%d %H:%M:%S}, more than 15 minutes from now")
         if self._lock_out.is_locked(key):
             raise errors.refused_by_gateway("AK access failed to reach the limit,forbidden")
         try:
@@ -136,7 +137,7 @@ class Access:
             raise errors.refused_by_gateway("Get secretKey failed") from exc
         if not signing.is_signed_with(secret, received, authorization):
             self._lock_out.failed(key)
-            raise signing.NotSigned(f"the signature of key {key} is wrong")
+            raise NotSigned(f"the signature of key {key} is wrong")
         self._lock_out.succeeded(key)
         security_token = received.header("x-security-token")
         if security_token is not None and not self._app.keys.is_token_of(key, security_token):

@@ -6,9 +6,8 @@ nothing is ever redirected.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote
 
 import structlog
@@ -18,11 +17,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.asgi import Matched, json_bytes
+from orchestrator.dialects.common.received import Received
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
 from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
 from orchestrator.dialects.metastudio.operations import OPERATIONS
-from orchestrator.dialects.metastudio.signing import Received
 from orchestrator.domain.errors import UnderstudyError
 
 PREFIX: Final = "/v1"
@@ -30,12 +30,6 @@ _PROJECT: Final = "project_id"
 _RETRY_AFTER_S: Final = "2"
 
 log = structlog.get_logger()
-
-
-class Matched(NamedTuple):
-    """Set as the request's route, so that metrics name the template."""
-
-    path: str
 
 
 class MetaStudio:
@@ -141,11 +135,10 @@ def _refused(fault: errors.Fault) -> Response:
 
 
 def _json(status: int, content: Mapping[str, object]) -> Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Response(body, status, media_type="application/json")
+    return Response(json_bytes(content), status, media_type="application/json")
 
 
-def refused_at_the_edge(status: int, why: str) -> Response:
+def refused_at_the_edge(_scope: Scope, status: int, why: str) -> Response:
     """What the server itself refuses, in the vendor's form."""
     fault = errors.bad_body(why) if status < 500 else errors.internal()  # noqa: PLR2004  a class of HTTP
     return _refused(fault)

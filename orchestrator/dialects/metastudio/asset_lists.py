@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.wire import instant, split
 from orchestrator.dialects.metastudio import asset_views
 from orchestrator.dialects.metastudio.asset_schemas import ListAssets
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import instant, split
 from orchestrator.domain.assets import AssetQuery, AssetState
 
 _SORTS: Final = {"create_time": "created_at", "update_time": "updated_at", "asset_order": "asset_order"}

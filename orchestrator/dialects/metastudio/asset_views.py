@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from orchestrator.app.app import App
-from orchestrator.dialects.metastudio.wire import filled, time_text
+from orchestrator.dialects.common.wire import time_text
+from orchestrator.dialects.metastudio.wire import filled
 from orchestrator.domain.assets import COVER, Asset, AssetFile, AssetFileState, AssetState
 
 # Which structure of the metadata a type has.

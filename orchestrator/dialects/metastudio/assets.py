@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.app.app import App
 from orchestrator.app.library import Share
+from orchestrator.dialects.common.wire import instant
 from orchestrator.dialects.metastudio import asset_views, errors
 from orchestrator.dialects.metastudio.asset_schemas import (
     BatchAction,
@@ -21,7 +22,6 @@ from orchestrator.dialects.metastudio.asset_schemas import (
     UpdateAsset,
 )
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import instant
 from orchestrator.domain.assets import AssetCommand, AssetQuery
 from orchestrator.domain.errors import UnderstudyError
 

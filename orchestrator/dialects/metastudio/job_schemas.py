@@ -6,16 +6,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from orchestrator.dialects.common.wire import QueryBool, Text
 from orchestrator.dialects.metastudio.wire import (
     Exactly64,
     Id,
     Limit,
     Offset,
-    QueryBool,
     Some128,
     Some256,
     Some1028,
-    Text,
     Text64,
     Text256,
     Text1024,

@@ -8,8 +8,9 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.uploads import Upload
+from orchestrator.dialects.common.wire import time_text
 from orchestrator.dialects.metastudio import marks
-from orchestrator.dialects.metastudio.wire import filled, time_text
+from orchestrator.dialects.metastudio.wire import filled
 from orchestrator.dialects.metastudio.words import (
     COMMENT_NAMES,
     ERROR_CODES,

@@ -164,8 +164,8 @@ def test_exactly_the_documented_states_can_be_deleted(switches: frozenset[str]):
     assert deletable == set(vendor_words.DELETABLE)
 
 
-def test_a_finished_job_can_only_be_deleted():
-    assert {t.command for t in TRANSITIONS if t.source is S.JOB_FINISH} == {C.DELETE, C.DELETE_VIDEO}
+def test_a_finished_job_can_only_be_described_and_deleted():
+    assert {t.command for t in TRANSITIONS if t.source is S.JOB_FINISH} == {C.DESCRIBE, C.DELETE, C.DELETE_VIDEO}
     assert {t.leads_to for t in TRANSITIONS if t.source is S.JOB_FINISH} == {S.JOB_FINISH}
 
 

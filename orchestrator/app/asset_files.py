@@ -29,6 +29,7 @@ from orchestrator.domain.assets import (
     AssetFileTooLarge,
     AssetMainExists,
     decide,
+    has_main,
 )
 from orchestrator.domain.errors import CommandNotAllowed, Invalid, NotFound, UnderstudyError, UploadNotOpen
 from orchestrator.domain.media import MediaKind, MediaRules
@@ -169,6 +170,8 @@ class AssetFiles:
             asset, file = tx.library.file(file_id, caller.project_id)
             decide(asset, AssetCommand.TAKE_FILE)
             drop_file(self._context, tx, asset, file, self._context.clock())
+            if not has_main(tx.library.files([asset.id])[asset.id]):
+                self._follow(tx, asset, file, AssetCommand.MAIN_GONE)
 
     def _follow(self, tx: Tx, asset: Asset, file: AssetFile, command: AssetCommand) -> None:
         """An asset is what its main file is."""

@@ -5,7 +5,7 @@ Uploads of one call are begun side by side at the store, and written with the jo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -82,12 +82,12 @@ class Intake:
 
     def update(
         self, caller: Caller, job_id: str, wants: Sequence[Want], *, sheet: Mapping[str, object],
-        attributes: Mapping[str, object], replaces_video: bool,
+        attributes: Callable[[Mapping[str, object]], Mapping[str, object]], replaces_video: bool,
     ) -> Mapping[FileKind, Upload]:  # fmt: skip
         """Change a job whose review failed, and give fresh addresses; earlier ones of the same kinds die.
 
         Args:
-            attributes: laid over those the job has.
+            attributes: makes the new ones of those the job has.
             replaces_video: the log says so.
 
         Raises:
@@ -108,7 +108,7 @@ class Intake:
             at = self._context.clock()
             job = tx.jobs.get(job_id)
             move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
-            tx.jobs.move(move, **sheet, attributes={**tx.reads.sheet(job_id).attributes, **attributes})
+            tx.jobs.move(move, **sheet, attributes=dict(attributes(tx.reads.sheet(job_id).attributes)))
             if replaces_video:
                 video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
                 move = plan(profile, move.after, video, at)

@@ -77,11 +77,11 @@ class Context:
     batch: int = 250
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def download_url(self, key: str, name: str, content_type: str) -> str:
+    def download_url(self, key: str, name: str, content_type: str, lifetime: timedelta | None = None) -> str:
         """A URL that downloads an object under a name: always as an attachment, of a type that no browser runs."""
         return self.storage.presign_get(
             key, filename=name, content_type=uploads.served_type(content_type), now=self.clock(),
-            expires_in=self.timing.download_url_lifetime,
+            expires_in=lifetime or self.timing.download_url_lifetime,
         )  # fmt: skip
 
     def profile(self, name: str) -> Profile:

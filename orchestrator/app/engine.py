@@ -7,7 +7,6 @@ carried on in the same pass. Whoever dies in here loses a lease, never a job.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -127,7 +126,7 @@ class Engine:
 
     def _stepped(self, token: str, effect: Effect, jobs: Sequence[Job]) -> list[Outcome]:
         began_at = self._context.clock()
-        with self._kept(token):
+        with kept(self._context, lambda tx, until: tx.jobs.renew(token, until)):
             try:
                 outcomes = self._steps[effect].work(jobs)
             except DatabaseUnavailable:
@@ -229,16 +228,6 @@ class Engine:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
         return self._held(token, move, now)
-
-    def _kept(self, token: str) -> AbstractContextManager[None]:
-        """Renew the leases of a claim for as long as the block lasts."""
-        lease = self._context.timing.lease
-
-        def renew() -> None:
-            with self._context.store.begin(durable=False) as tx:
-                tx.jobs.renew(token, self._context.clock() + lease)
-
-        return kept(lease, renew)
 
 
 def _leased(moves: Sequence[Move]) -> list[Job]:

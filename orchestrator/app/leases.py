@@ -1,45 +1,59 @@
-"""Leases: holding on to one while something takes its time, and the rows that are signs of life."""
+"""Leases: keeping a claim while the work on it lasts, and the rows that are signs of life."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Final
+from datetime import datetime
 
+from orchestrator.app.context import Context
 from orchestrator.domain.errors import DatabaseUnavailable
+from orchestrator.ports.store import Tx
 
-BEAT_LEASE: Final = "beat"
-WORKER_LEASES: Final = "worker:"
-_NAME_LIMIT: Final = 64
-
-
-def worker_lease(host: str) -> str:
-    """The row by which the workers of a host say that they work."""
-    return f"{WORKER_LEASES}{host}"[:_NAME_LIMIT]
+Renew = Callable[[Tx, datetime], None]  # writes until when a claim holds
 
 
-@contextmanager
-def kept(lease: timedelta, renew: Callable[[], object]) -> Iterator[None]:
-    """Call `renew` three times a lease, from a thread of its own, for as long as the block lasts.
+class Keeper:
+    """Renews the leases of work that takes long. Its one thread lives while there is something to renew.
 
-    While the database is away it is tried on: the lease may run out, then somebody else takes over, and the next
-    compare-and-set of whoever is in the block loses.
+    Most work is over long before its first renewal, so that nothing may be started for it.
     """
-    done = threading.Event()
 
-    def run() -> None:
-        while not done.wait(lease.total_seconds() / 3):
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._claims: dict[object, Renew] = {}
+        self._is_running = False
+
+    @contextmanager
+    def kept(self, renew: Renew) -> Iterator[None]:
+        """Renew the leases of a claim for as long as the block lasts."""
+        claim = object()
+        with self._lock:
+            self._claims[claim] = renew
+            if not self._is_running:
+                threading.Thread(target=self._run, name="lease-keeper", daemon=True).start()
+                self._is_running = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._claims[claim]
+
+    def _run(self) -> None:
+        lease = self._context.timing.lease
+        while True:
+            time.sleep(lease.total_seconds() / 3)
+            with self._lock:
+                claims = list(self._claims.values())
+                if not claims:
+                    self._is_running = False
+                    return
             try:
-                renew()
+                for renew in claims:
+                    with self._context.store.lease() as tx:
+                        renew(tx, self._context.clock() + lease)
             except DatabaseUnavailable:
-                continue
-
-    keeper = threading.Thread(target=run, name="lease-keeper", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
+                continue  # a lease may run out; then another worker does the work, and this one's write loses

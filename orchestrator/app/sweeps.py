@@ -15,6 +15,8 @@ from orchestrator.app import care
 from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
 from orchestrator.app.leases import kept
+from orchestrator.domain.actors import Caller
+from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import NotFound
 
 LIMIT: Final = 500  # things one run of a sweep looks at; what is left is due again next time
@@ -53,7 +55,7 @@ SWEEPS: Final = (
     Sweep("nonces", timedelta(minutes=1), care.nonces, "forget nonces of requests that are too old to be replayed"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,
-        "erase deleted jobs, old runs' leftovers, expired idempotency keys",
+        "erase deleted jobs and media, old runs' leftovers, expired idempotency keys",
     ),
 )  # fmt: skip
 
@@ -74,12 +76,15 @@ class Sweeper:
             runs = tx.leases.last_runs()
         return {name: runs.get(f"sweep:{name}") for name in self._by_name}
 
-    def run(self, name: str, *, dry_run: bool = False, force: bool = False, limit: int = LIMIT) -> SweepReport:
+    def run(
+        self, name: str, *, dry_run: bool = False, force: bool = False, limit: int = LIMIT, by: Caller | None = None
+    ) -> SweepReport:
         """Run one sweep, unless it was run within its interval.
 
         Args:
             dry_run: say what would be done, write nothing, take no lease.
             force: run it now whenever it last ran (an operator's word); the lease still holds.
+            by: who asked for it, for the audit log; None: nobody, it was due.
 
         Raises:
             NotFound: there is no such sweep.
@@ -96,24 +101,21 @@ class Sweeper:
         # a tenth of slack, or the ticks of beat and workers would miss every other turn by a hair
         since = None if force else now - sweep.every * 0.9
         # short, and renewed: whoever dies in a sweep must not hold it up for the hour until its next turn
-        lease = self._care.context.timing.lease
-        until = now + lease
+        until = now + self._care.context.timing.lease
         with store.begin(durable=False) as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
+        if by is not None:
+            with store.begin() as tx:
+                tx.audit.add(by, Act.RUN_SWEEP, name, now)
         try:
-            with kept(lease, lambda: self._renew(name, token)):
+            with kept(self._care.context, lambda tx, until: tx.leases.renew(f"sweep:{name}", token, until)):
                 sweep.run(self._care, report, now, limit)
         finally:
             with store.begin(durable=False) as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())
         return report
-
-    def _renew(self, name: str, token: str) -> None:
-        context = self._care.context
-        with context.store.begin(durable=False) as tx:
-            tx.leases.renew(f"sweep:{name}", token, context.clock() + context.timing.lease)
 
     def run_due(self, *, on_error: Callable[[str, Exception], None]) -> list[SweepReport]:
         """Run whatever is due, as the timer of a worker does; one broken sweep does not stop the others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Final, cast
@@ -17,7 +17,7 @@ from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, JobSheet
+from orchestrator.domain.model import Job, JobSheet, Run
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
@@ -45,6 +45,11 @@ class Publishing:
             with ThreadPoolExecutor(min(THREADS, len(busy)), "store-model") as pool:
                 outcomes += pool.map(lambda job: self._stored(job, made[job.id]), busy)
         return outcomes
+
+    def nothing_to_store(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+        """The answer for jobs whose stages have made no file."""
+        busy = tx.runs.left_something([job.id for job in jobs])
+        return [self._stored(job, {}) for job in jobs if job.id not in busy]
 
     def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
         try:
@@ -81,19 +86,31 @@ class Publishing:
     def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Make the asset, in the transaction of the move that says so."""
         with self._context.store.read() as tx:
-            succeeded = tx.runs.succeeded([job.id for job in jobs])
-            sheets = tx.reads.sheets([job.id for job in jobs])
+            succeeded, sheets = self._read(tx, jobs)
         outcomes = []
         for job in jobs:
             runs = succeeded[job.id].values()
             try:
-                # what the stages after the storing have made; nothing, for most kinds of job
-                self._keep(job, artefacts_of(run for run in runs if run.stage in _AFTER_STORING))
+                self._keep(job, _made_late(runs))
             except Unavailable:
                 outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
             else:
                 outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id]))
         return outcomes
+
+    def publish_what_is_stored(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+        """The answer for jobs whose files all have their final keys."""
+        succeeded, sheets = self._read(tx, jobs)
+        return [
+            self._published(job, artefacts_of(runs), sheets[job.id])
+            for job in jobs
+            if not _made_late(runs := succeeded[job.id].values())
+        ]
+
+    @staticmethod
+    def _read(tx: Tx, jobs: Sequence[Job]) -> tuple[dict[str, dict[str, Run]], dict[str, JobSheet]]:
+        ids = [job.id for job in jobs]
+        return tx.runs.succeeded(ids), tx.reads.sheets(ids)
 
     def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet) -> Outcome:
         at = self._context.clock()
@@ -132,3 +149,8 @@ class Publishing:
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
         """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""
         return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
+
+
+def _made_late(runs: Iterable[Run]) -> dict[str, Mapping[str, object]]:
+    """What the stages after the storing have made; nothing, for most kinds of job."""
+    return artefacts_of(run for run in runs if run.stage in _AFTER_STORING)

@@ -106,7 +106,8 @@ class Dispatcher:
     def _newly_waiting(tx: Tx, moves: Sequence[Move], pool: str, now: datetime) -> list[Job]:
         """Jobs that `moves` leave waiting for `pool`, but none whose former run is still on its way out."""
         new = [move.after for move in moves if move.after.pool == pool and waits_now(move.after, now)]
-        tried = [job.id for job in new if job.attempt]
+        # a job that stands on a run comes here by its end
+        tried = [move.before.id for move in moves if move.before.attempt and move.before.run_id is None]
         busy = tx.runs.busy(tried) if tried else set()
         return [job for job in new if job.id not in busy]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Final, cast
@@ -17,10 +17,11 @@ from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, JobSheet, Run
+from orchestrator.domain.model import Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
 from orchestrator.ports.store import Tx
 
@@ -37,7 +38,9 @@ class Publishing:
 
     def store_model(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Copy what the stages made out of the runs' own prefixes, where late zombies might still write."""
-        made = self._made(jobs)
+        with self._context.store.read() as tx:
+            dossiers = tx.reads.dossiers([job.id for job in jobs])
+        made = {job.id: artefacts_of(dossiers[job.id].made.values()) for job in jobs}
         idle = [job for job in jobs if not made[job.id]]
         busy = [job for job in jobs if made[job.id]]
         outcomes = [self._stored(job, {}) for job in idle]
@@ -86,33 +89,25 @@ class Publishing:
     def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Make the asset, in the transaction of the move that says so."""
         with self._context.store.read() as tx:
-            succeeded, sheets = self._read(tx, jobs)
+            dossiers = tx.reads.dossiers([job.id for job in jobs])
         outcomes = []
         for job in jobs:
-            runs = succeeded[job.id].values()
+            dossier = dossiers[job.id]
             try:
-                self._keep(job, _made_late(runs))
+                self._keep(job, _made_late(dossier))
             except Unavailable:
                 outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
             else:
-                outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id]))
+                outcomes.append(self._published(job, dossier))
         return outcomes
 
     def publish_what_is_stored(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
         """The answer for jobs whose files all have their final keys."""
-        succeeded, sheets = self._read(tx, jobs)
-        return [
-            self._published(job, artefacts_of(runs), sheets[job.id])
-            for job in jobs
-            if not _made_late(runs := succeeded[job.id].values())
-        ]
+        dossiers = tx.reads.dossiers([job.id for job in jobs])
+        return [self._published(job, dossiers[job.id]) for job in jobs if not _made_late(dossiers[job.id])]
 
-    @staticmethod
-    def _read(tx: Tx, jobs: Sequence[Job]) -> tuple[dict[str, dict[str, Run]], dict[str, JobSheet]]:
-        ids = [job.id for job in jobs]
-        return tx.runs.succeeded(ids), tx.reads.sheets(ids)
-
-    def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet) -> Outcome:
+    def _published(self, job: Job, dossier: Dossier) -> Outcome:
+        sheet, made = dossier.sheet, artefacts_of(dossier.made.values())
         at = self._context.clock()
         row = machine.decide(job, Command.PUBLISH, Actor.SYSTEM)
         state = AssetState.ACTIVED if row.target in TERMINAL else AssetState.UNACTIVED
@@ -140,17 +135,11 @@ class Publishing:
         published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
         tx.assets.publish_many(published, self._context.clock())
 
-    def _made(self, jobs: Sequence[Job]) -> dict[str, dict[str, Mapping[str, object]]]:
-        """Per job: artefact name -> artefact, of two with one name the later stage's."""
-        with self._context.store.read() as tx:
-            succeeded = tx.runs.succeeded([job.id for job in jobs])
-        return {job.id: artefacts_of(succeeded[job.id].values()) for job in jobs}
-
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
         """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""
         return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
 
 
-def _made_late(runs: Iterable[Run]) -> dict[str, Mapping[str, object]]:
+def _made_late(dossier: Dossier) -> dict[str, Mapping[str, object]]:
     """What the stages after the storing have made; nothing, for most kinds of job."""
-    return artefacts_of(run for run in runs if run.stage in _AFTER_STORING)
+    return artefacts_of(run for run in dossier.made.values() if run.stage in _AFTER_STORING)

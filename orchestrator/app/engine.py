@@ -6,16 +6,14 @@ carried on in the same pass. Whoever dies in here loses a lease, never a job.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 from orchestrator.app.context import Context, new_token
 from orchestrator.app.dispatch import Dispatcher
+from orchestrator.app.leases import Keeper
 from orchestrator.app.moves import Ask, effects_now, joined, plan, waited_for, wake
 from orchestrator.app.outcome import Outcome, Record, Step
 from orchestrator.app.publish import Publishing
@@ -131,7 +129,7 @@ class Engine:
 
     def _stepped(self, token: str, effect: Effect, jobs: Sequence[Job]) -> list[Outcome]:
         began_at = self._context.clock()
-        with self._keeper.keep(token):
+        with self._keeper.kept(lambda tx, until: tx.jobs.renew(token, until)):
             try:
                 outcomes = self._steps[effect].work(jobs)
             except DatabaseUnavailable:
@@ -230,46 +228,6 @@ class Engine:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
         return move
-
-
-class Keeper:
-    """Renews the leases of steps that take long. Its thread lives no longer than there is something to renew."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._lock = threading.Lock()
-        self._tokens: set[str] = set()
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def keep(self, token: str) -> Iterator[None]:
-        """Renew the leases of `token` for as long as the block lasts."""
-        with self._lock:
-            self._tokens.add(token)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
-                self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._tokens.discard(token)
-
-    def _run(self) -> None:
-        lease = self._context.timing.lease
-        while True:
-            time.sleep(lease.total_seconds() / 3)
-            with self._lock:
-                tokens = list(self._tokens)
-                if not tokens:
-                    self._thread = None
-                    return
-            try:
-                with self._context.store.lease() as tx:
-                    for token in tokens:
-                        tx.jobs.renew(token, self._context.clock() + lease)
-            except DatabaseUnavailable:
-                continue  # the lease may run out; then another worker does the step, and this one's write loses
 
 
 def _leased(moves: Sequence[Move]) -> list[Job]:

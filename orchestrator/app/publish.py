@@ -15,9 +15,10 @@ from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.editions import is_wide
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job
+from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
@@ -108,13 +109,14 @@ class Publishing:
 
     def _published(self, job: Job, dossier: Dossier) -> Outcome:
         sheet, made = dossier.sheet, artefacts_of(dossier.made.values())
+        wide = any(is_wide(file.facts) for file in dossier.files if file.kind is FileKind.TRAINING_VIDEO)
         at = self._context.clock()
         row = machine.decide(job, Command.PUBLISH, Actor.SYSTEM)
         state = AssetState.ACTIVED if row.target in TERMINAL else AssetState.UNACTIVED
         asset_id = job.asset_id or new_id(at)
         asset = Asset(
             asset_id, job.project_id, job.id, MODEL_TYPE, state, sheet.name, sheet.description,
-            {"profile": job.profile, **sheet.attributes}, at, at,
+            {"profile": job.profile, "wide": wide, **sheet.attributes}, at, at,
         )  # fmt: skip
         profile = self._context.profile_of(job)
         category = {profile.model_file: "MAIN", profile.thumbnail_file: "COVER"}

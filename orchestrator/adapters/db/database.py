@@ -13,9 +13,12 @@ from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
 from orchestrator.adapters.db.library import SqlLibrary
+from orchestrator.adapters.db.media import SqlMedia
+from orchestrator.adapters.db.nonces import SqlNonces
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
+from orchestrator.adapters.db.secrets import SqlAudit, SqlSecrets
 from orchestrator.domain.errors import DatabaseUnavailable, Invalid
 
 log = structlog.get_logger()
@@ -30,11 +33,15 @@ class SqlTx:
         self.runs = SqlRuns(connection)
         self.reads = SqlReads(connection)
         self.keys = SqlKeys(connection)
+        self.audit = SqlAudit(connection)
+        self.secrets = SqlSecrets(connection)
         self.comments = SqlComments(connection)
         self.assets = SqlAssets(connection)
         self.library = SqlLibrary(connection)
+        self.media = SqlMedia(connection)
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
+        self.nonces = SqlNonces(connection)
         self.callbacks: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -90,9 +97,10 @@ class Database:
 
     @contextmanager
     def lease(self) -> Iterator[SqlTx]:
-        """For leases alone: on PostgreSQL no statement waits for the disk (2 to 10 ms), and each stands by itself.
+        """For leases and nonces: on PostgreSQL no statement waits for the disk (2 to 10 ms), and each stands by itself.
 
-        A lease that a crash of the server forgets costs a step done twice; its second write loses.
+        A lease that a crash of the server forgets costs a step done twice; its second write loses. A nonce that it
+        forgets lets a request be replayed that somebody caught in that moment.
         """
         if self.engine.dialect.name != "postgresql":
             with self.begin() as tx:

@@ -130,7 +130,7 @@ class Process:
 
     def _sign_of_life(self, name: str) -> None:
         now, token = self.app.context.clock(), new_token()
-        with self.app.context.store.begin(durable=False) as tx:
+        with self.app.context.store.lease() as tx:
             if tx.leases.take(name, token, now, now):
                 tx.leases.end(name, token, now)
 

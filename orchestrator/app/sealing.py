@@ -15,7 +15,7 @@ from typing import Final
 
 from orchestrator.app.context import Context
 from orchestrator.app.jobs import Jobs
-from orchestrator.app.leases import kept
+from orchestrator.app.leases import Keeper
 from orchestrator.app.moves import MACHINE, Ask, plan
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Actor, Caller
@@ -47,6 +47,7 @@ class Sealing:
     def __init__(self, context: Context, jobs: Jobs) -> None:
         self._context = context
         self._jobs = jobs
+        self._keeper = Keeper(context)
 
     def seal(self, file: File, caller: Caller | None = None) -> File:
         """Seal an open upload, as its owner's command or (without caller) as the machine's own doing.
@@ -96,7 +97,7 @@ class Sealing:
             StorageUnavailable: the store did not answer; the sweep goes on from where this stopped.
         """
         try:
-            with kept(self._context, lambda tx, until: tx.files.postpone(file, until)):
+            with self._keeper.kept(lambda tx, until: tx.files.postpone(file, until)):
                 final = self._copied(file)
         except UploadIncomplete:
             with self._context.store.begin() as tx:

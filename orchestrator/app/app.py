@@ -7,6 +7,7 @@ from functools import partial
 
 from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
+from orchestrator.app.audit import Audit
 from orchestrator.app.care import Care
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
@@ -24,6 +25,7 @@ from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
+from orchestrator.app.secrets import Secrets
 from orchestrator.app.sweeps import Sweeper
 from orchestrator.app.uploads import Uploads
 from orchestrator.app.verify import Verification
@@ -47,6 +49,8 @@ class App:
         self.preparation = Preparation(context)
         self.media = MediaLibrary(context, MediaUse(context, self.jobs, self.sealing, self.preparation))
         self.keys = Keys(context)
+        self.secrets = Secrets(context)
+        self.audit = Audit(context)
         self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)

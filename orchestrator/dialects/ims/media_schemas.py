@@ -47,7 +47,7 @@ Address = Annotated[Text, Field(min_length=1, max_length=4096)]
 Listed = Annotated[Text, AfterValidator(_some)]
 Tags = Annotated[Text, AfterValidator(_tags)]
 Time = Annotated[Text, AfterValidator(_time)]
-ReferenceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{6,64}\Z")]
+ReferenceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{6,64}$")]
 CateId = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
 AuthTimeout = Annotated[int, Field(ge=1, le=86400)]
 Kind = Literal["image", "video", "audio", "text"]
@@ -92,7 +92,7 @@ class _InJson(BaseModel):
 class FileInfo(_InJson):
     type: Literal["video", "image", "audio", "text", "other"] = Field(alias="Type")
     name: Annotated[Text, Field(min_length=1, max_length=200)] = Field(alias="Name")
-    ext: Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9]{1,16}\Z")] = Field(alias="Ext")
+    ext: Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9]{1,16}$")] = Field(alias="Ext")
     size: Annotated[int, Field(ge=1)] | None = Field(None, alias="Size")
 
 

@@ -22,7 +22,7 @@ from orchestrator.domain.assets import (
     decide,
 )
 from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
-from orchestrator.domain.model import FileState
+from orchestrator.domain.model import FileKind, FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
 
@@ -151,6 +151,18 @@ class Library:
             file.key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
             expires_in=self._context.timing.download_url_lifetime,
         )  # fmt: skip
+
+    def frame_size(self, asset: Asset) -> tuple[int, int] | None:
+        """(width, height) in pixels of the video that a model was trained from, as measured; None: not known."""
+        if asset.job_id is None:
+            return None
+        with self._context.store.read() as tx:
+            videos = [file for file in tx.files.of_job(asset.job_id) if file.kind is FileKind.TRAINING_VIDEO]
+        for video in sorted(videos, key=lambda file: file.state is FileState.SEALED, reverse=True):
+            match (video.facts or {}).get("display"):
+                case [int(width), int(height)]:
+                    return width, height
+        return None
 
     # what happens by itself
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.dialects.ims import jobs
+from orchestrator.dialects.ims import avatars, jobs
+from orchestrator.dialects.ims.avatar_schemas import GetAvatar, ListAvatars
 from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, UpdateJob
 from orchestrator.dialects.ims.operation import AnyOperation, Operation
 
@@ -15,4 +16,6 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
     Operation("ListAvatarTrainingJobs", ListJobs, jobs.list_jobs),
     Operation("UpdateAvatarTrainingJob", UpdateJob, jobs.update_job),
     Operation("DeleteAvatarTrainingJob", JobOnly, jobs.delete_job),
+    Operation("GetAvatar", GetAvatar, avatars.get_avatar),
+    Operation("ListAvatars", ListAvatars, avatars.list_avatars),
 )

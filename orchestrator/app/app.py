@@ -19,6 +19,7 @@ from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
 from orchestrator.app.sweeps import Sweeper
+from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.uploads import Uploads
 from orchestrator.app.verify import Verification
 
@@ -42,4 +43,4 @@ class App:
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
-        self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library))
+        self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library, Thumbnails(context)))

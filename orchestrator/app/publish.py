@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Final, cast
 
+from orchestrator.app import thumbnails
 from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask, retry_delay
 from orchestrator.app.outcome import Outcome
@@ -121,7 +122,10 @@ class Publishing:
     def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
         """Write the assets of the moves that were won."""
         published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
-        tx.assets.publish_many(published, self._context.clock())
+        at = self._context.clock()
+        tx.assets.publish_many(published, at)
+        for asset, files in published:
+            thumbnails.order(tx, asset, files, at)
 
     def _made(self, jobs: Sequence[Job]) -> dict[str, dict[str, Mapping[str, object]]]:
         """Per job: artefact name -> artefact, of two with one name the later stage's."""

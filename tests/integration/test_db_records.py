@@ -171,7 +171,8 @@ def many(database: Database) -> Database:
 @pytest.mark.parametrize(
     "asked",
     [{}, {"states": (JobState.TRAINING,)}, {"states": tuple(JobState)}, {"phase": Phase.RUNNING},
-     {"states": (JobState.TRAINING, JobState.JOB_SUCCESS), "exact": {"batch_name": "b1"}}, {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
+     {"states": (JobState.TRAINING, JobState.JOB_SUCCESS), "exact": {"batch_name": "b1"}},
+     {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
      {"created_since": NOW + 10 * SECOND, "created_until": NOW + 20 * SECOND}],
 )  # fmt: skip
 def test_pages_by_key_and_by_offset_are_the_same(

@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.publish import MODEL_TYPE
+from orchestrator.app.thumbnails import WANTED, WRITTEN_AT
 from orchestrator.dialects.ims.avatar_schemas import GetAvatar, ListAvatars
 from orchestrator.dialects.ims.operation import wrapped
 from orchestrator.dialects.ims.words import AVATAR_TYPE
@@ -50,8 +51,8 @@ def _avatar(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, obj
 
 def thumbnail_url(app: App, asset: Asset, files: Sequence[AssetFile]) -> str:
     """Where the owner wanted it, once it is there; else a signed address of ours; empty without a thumbnail."""
-    wanted = asset.attributes.get("thumbnail")
-    if isinstance(wanted, str) and wanted and asset.attributes.get("thumbnail_written_at"):
+    wanted = asset.attributes.get(WANTED)
+    if isinstance(wanted, str) and wanted and WRITTEN_AT in asset.attributes:
         return wanted
     cover = next((file for file in files if file.category == COVER), None)
     return "" if cover is None else app.library.download(cover)

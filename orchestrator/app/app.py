@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
 from orchestrator.app.care import Care
@@ -12,6 +15,9 @@ from orchestrator.app.intake import Intake
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.library import Library
+from orchestrator.app.media import MediaLibrary
+from orchestrator.app.media_prepare import Preparation
+from orchestrator.app.media_use import MediaUse
 from orchestrator.app.model_files import ModelFiles
 from orchestrator.app.nonces import Nonces
 from orchestrator.app.publish import Publishing
@@ -22,6 +28,7 @@ from orchestrator.app.sweeps import Sweeper
 from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.uploads import Uploads
 from orchestrator.app.verify import Verification
+from orchestrator.domain.media_items import PREPARE_MEDIA
 
 
 class App:
@@ -31,8 +38,11 @@ class App:
         self.context = context
         self.jobs = Jobs(context)
         self.sealing = Sealing(context, self.jobs)
-        self.uploads = Uploads(context, self.jobs, self.sealing)
-        self.intake = Intake(context, self.jobs, self.uploads, self.sealing)
+        self.preparation = Preparation(context)
+        media_use = MediaUse(context, self.jobs, self.sealing, self.preparation)
+        self.media = MediaLibrary(context, media_use)
+        self.uploads = Uploads(context, self.jobs, self.sealing, media_use)
+        self.intake = Intake(context, self.jobs, self.uploads, self.sealing, media_use)
         self.review = Review(context, self.jobs)
         self.assets = Assets(context)
         self.library = Library(context)
@@ -44,3 +54,9 @@ class App:
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
         self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library, Thumbnails(context)))
+
+    @property
+    def work(self) -> Mapping[str, Callable[[], int]]:
+        """What workers work off, by the name that it is woken by: gives how much was done."""
+        effects = {effect.value: partial(self.engine.drain, effect) for effect in self.engine.effects}
+        return {**effects, PREPARE_MEDIA: self.preparation.drain}

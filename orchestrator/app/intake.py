@@ -5,8 +5,7 @@ Uploads of one call are begun side by side at the store, and written with the jo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -15,9 +14,10 @@ from typing import Final, NamedTuple
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.jobs import Jobs, actor_of, hand_over
+from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
-from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of
+from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, without_media
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
@@ -38,9 +38,6 @@ from orchestrator.ports.store import Tx
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
 _NAME_LIMIT: Final = 256
-# Pictures and papers are copied in a moment; for a film somebody asks again.
-_LOOKS: Final = 100
-_BETWEEN_LOOKS_S: Final = 0.05
 
 
 class Want(NamedTuple):
@@ -55,11 +52,12 @@ class Want(NamedTuple):
 class Intake:
     """Use cases on whole jobs with their files."""
 
-    def __init__(self, context: Context, jobs: Jobs, uploads: Uploads, sealing: Sealing) -> None:
+    def __init__(self, context: Context, jobs: Jobs, uploads: Uploads, sealing: Sealing, media: MediaUse) -> None:
         self._context = context
         self._jobs = jobs
         self._uploads = uploads
         self._sealing = sealing
+        self._media = media
 
     def create(
         self, caller: Caller, profile: str, name: str, wants: Sequence[Want], *, switches: frozenset[str] = frozenset(),
@@ -86,12 +84,12 @@ class Intake:
 
     def update(
         self, caller: Caller, job_id: str, wants: Sequence[Want], *, sheet: Mapping[str, object],
-        attributes: Mapping[str, object], replaces_video: bool,
+        attributes: Callable[[Mapping[str, object]], Mapping[str, object]], replaces_video: bool,
     ) -> Mapping[FileKind, Upload]:  # fmt: skip
         """Change a job whose review failed, and give fresh addresses; earlier ones of the same kinds die.
 
         Args:
-            attributes: laid over those the job has.
+            attributes: makes the new ones of those the job has.
             replaces_video: the log says so.
 
         Raises:
@@ -112,7 +110,8 @@ class Intake:
             at = self._context.clock()
             job = tx.jobs.get(job_id)
             move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
-            tx.jobs.move(move, **sheet, attributes={**tx.reads.sheet(job_id).attributes, **attributes})
+            told = attributes(tx.reads.sheet(job_id).attributes)
+            tx.jobs.move(move, **sheet, attributes=without_media(told, [file.kind for file in files]))
             if replaces_video:
                 video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
                 move = plan(profile, move.after, video, at)
@@ -167,7 +166,7 @@ class Intake:
         return found[-1]
 
     def submit(self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "") -> Job:
-        """Seal what is complete and submit. What else the material lacks is for the review to say.
+        """Take the media that the job names, seal what is complete, submit. What lacks is for the review to say.
 
         Args:
             confirmed_first: kinds that their owner has to have confirmed; required ones have to be there.
@@ -177,10 +176,12 @@ class Intake:
         """
         with self._context.store.read() as tx:
             job = tx.jobs.get(job_id, caller.project_id)
-            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         profile = self._context.profile_of(job)
         ask = Ask(Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name, description=why, message="")
         plan(profile, job, ask, self._context.clock())
+        self._media.bind_named(caller, job_id)
+        with self._context.store.read() as tx:
+            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         problems = {}
         for file in held:
             if file.kind is not FileKind.ATTACHMENT and file.kind not in BY_ADMINS:
@@ -218,18 +219,9 @@ class Intake:
                 return f"{name} is not all there: {exc.message}"
             except (UploadError, Refused):  # somebody else has it, or has submitted already
                 file = self._now(file)
-        return (
-            None if self._is_sealed_soon(file) else f"{name} is being sealed at this moment: submit again in a minute"
-        )
-
-    def _is_sealed_soon(self, file: File) -> bool:
-        """Whether a file is out of the way, when whoever seals it has had a moment to end."""
-        for _ in range(_LOOKS):
-            if file.state is not FileState.SEALING:
-                return True
-            time.sleep(_BETWEEN_LOOKS_S)
-            file = self._now(file)
-        return False
+        if self._sealing.awaited(file).state is FileState.SEALING:
+            return f"{name} is being sealed at this moment: submit again in a minute"
+        return None
 
     def _now(self, file: File) -> File:
         with self._context.store.read() as tx:

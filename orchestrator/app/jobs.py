@@ -15,7 +15,7 @@ from orchestrator.domain.assets import AssetNotFound, AssetState
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Forbidden, GuardRefused, Invalid, NotFound, StaleJob
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Change, FileState, Job, JobId, JobSheet, Move
+from orchestrator.domain.model import Change, FileKind, FileState, Job, JobId, JobSheet, Move
 from orchestrator.domain.profile import SWITCHES, Profile
 from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME
 from orchestrator.domain.states import TERMINAL, JobState
@@ -33,6 +33,8 @@ _BY_OWNERS: Final = frozenset(command for _, command, who in machine.ROWS if who
 # These learn from the material again, so it must still be there: its owner may have deleted the video since.
 _LEARNS_AGAIN: Final = frozenset({Command.RESET, Command.REPAIR, *(stage.redo for stage in LEARNING)})
 _NEEDS_MATERIAL: Final = _LEARNS_AGAIN | {Command.REDO_VIDEO_ANALYZE}
+# These say that a file has been put in by hand.
+_TELLS_OF_FILES: Final = frozenset({Command.UPLOAD_MASK, Command.UPLOAD_ACTION_MARK, Command.UPLOAD_BEAUTY_VIDEO})
 _ROLES: Final = tuple(Role)
 
 
@@ -122,9 +124,10 @@ class Jobs:
             job = tx.jobs.get(job_id)
             actor = actor_of(caller, job, command)
             completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
-            missing = self._missing(tx, job) if command in _NEEDS_MATERIAL else ()
+            held = _held(tx, job) if command in _NEEDS_MATERIAL | _TELLS_OF_FILES else frozenset()
+            missing = self._missing(job, held) if command in _NEEDS_MATERIAL else ()
             ask = Ask(
-                command, actor, caller.name, Given(missing=missing, comment=comment, completed=completed),
+                command, actor, caller.name, Given(missing, held, comment, completed),
                 description=description or comment, details=details, assign=assign,
                 message=_message_after(command, comment),
             )  # fmt: skip
@@ -141,8 +144,7 @@ class Jobs:
 
         return self.transact(work).after
 
-    def _missing(self, tx: Tx, job: Job) -> tuple[str, ...]:
-        held = frozenset(file.kind for file in tx.files.of_job(job.id, FileState.SEALED))
+    def _missing(self, job: Job, held: frozenset[FileKind]) -> tuple[str, ...]:
         return tuple(self._context.profile_of(job).lacking(job.switches, held).values())
 
     def transact(self, work: Callable[[Tx], Move]) -> Move:
@@ -321,12 +323,12 @@ class Jobs:
         """What this caller may ask of this job now: buttons, and hints in errors."""
         job = detail.job
         held = frozenset(file.kind for file in detail.files if file.state is FileState.SEALED)
-        missing = tuple(self._context.profile_of(job).lacking(job.switches, held).values())
+        missing = self._missing(job, held)
         completed: frozenset[str] = frozenset()
         if job.approved and caller.role is not Role.USER:  # only admins' commands ask for it, of approved jobs
             with self._context.store.read() as tx:
                 completed = frozenset(tx.runs.succeeded([job.id])[job.id])
-        given = Given(missing=missing, completed=completed, comment="?", run_id=job.run_id)
+        given = Given(missing=missing, held=held, completed=completed, comment="?", run_id=job.run_id)
         actors = [Actor.USER, *([Actor.ADMIN] if caller.role is not Role.USER else [])]
         found = {command for actor in actors for command in machine.commands_open(job, actor, given)}
         if caller.role is Role.REVIEWER:
@@ -334,6 +336,10 @@ class Jobs:
         if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
             found -= _BY_OWNERS
         return sorted(found - _LEARNS_AGAIN if missing else found)
+
+
+def _held(tx: Tx, job: Job) -> frozenset[FileKind]:
+    return frozenset(file.kind for file in tx.files.of_job(job.id, FileState.SEALED))
 
 
 def discard(tx: Tx, move: Move) -> None:

@@ -53,7 +53,7 @@ SWEEPS: Final = (
     Sweep("nonces", timedelta(minutes=1), care.nonces, "forget nonces of requests that are too old to be replayed"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,
-        "erase deleted jobs, old runs' leftovers, expired idempotency keys",
+        "erase deleted jobs and media, old runs' leftovers, expired idempotency keys",
     ),
 )  # fmt: skip
 

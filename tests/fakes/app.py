@@ -174,7 +174,9 @@ class World:
             profiles=self.profiles, timing=self.timing, clock=self.clock, courier=self.courier,
         )  # fmt: skip
         app = App(context)
-        app.engine.report = app.runs.report = lambda event, fields: self.reports.append((event, fields))
+        app.engine.report = app.runs.report = app.preparation.report = lambda event, fields: self.reports.append(
+            (event, fields)
+        )
         return app
 
     @staticmethod
@@ -290,8 +292,8 @@ class World:
             raise AssertionError(f"sweep {name} broke") from error
 
         app.sweeper.run_due(on_error=complain)
-        for effect in app.engine.effects:
-            app.engine.drain(effect)
+        for drain in app.work.values():
+            drain()
 
     def settle(self, ticks: int = 40, step: float = 20.0) -> None:
         """Let the machine run on until it has nothing to do, with a trainer to which everything succeeds."""

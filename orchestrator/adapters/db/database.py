@@ -14,6 +14,7 @@ from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
 from orchestrator.adapters.db.library import SqlLibrary
+from orchestrator.adapters.db.media import SqlMedia
 from orchestrator.adapters.db.nonces import SqlNonces
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
@@ -35,6 +36,7 @@ class SqlTx:
         self.comments = SqlComments(connection)
         self.assets = SqlAssets(connection)
         self.library = SqlLibrary(connection)
+        self.media = SqlMedia(connection)
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
         self.nonces = SqlNonces(connection)

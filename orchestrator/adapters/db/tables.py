@@ -179,6 +179,10 @@ files = sa.Table(
 )  # fmt: skip
 _file_due = files.c.due_at.is_not(None)
 sa.Index("ix_files_due", files.c.state, files.c.due_at, postgresql_where=_file_due, sqlite_where=_file_due)
+_file_final = files.c.final_key.is_not(None)
+sa.Index(
+    "ix_files_final", files.c.final_key, postgresql_where=_file_final, sqlite_where=_file_final
+)  # who shares bytes
 
 runs = sa.Table(
     "runs", metadata,
@@ -308,7 +312,7 @@ deliveries = sa.Table(
 
 media = sa.Table(
     "media", metadata,
-    sa.Column("id", Id, primary_key=True),
+    sa.Column("id", Id, primary_key=True),  # time-ordered, as job ids
     sa.Column("project_id", sa.ForeignKey("projects.id"), nullable=False),
     sa.Column("file_id", Id),
     sa.Column("type", sa.String(16), nullable=False),
@@ -321,9 +325,25 @@ media = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("deleted_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("place", sa.Text),  # the key its address names; None once it is deleted
+    sa.Column("business_type", sa.String(32), nullable=False, server_default=""),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("due_at", Instant),  # when somebody looks at it; None: it rests
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Instant),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("project_id", "reference_id"),
-    sa.Index("ix_media_project", "project_id", "id"),
+    sa.Index("ix_media_project", "project_id", "id"),  # lists
+    sa.Index("ix_media_place", "project_id", "place", unique=True),  # by address; one item a place
+    sa.Index("ix_media_file", "file_id"),  # whose bytes have arrived
 )  # fmt: skip
+_media_due = sa.and_(media.c.due_at.is_not(None), media.c.deleted_at.is_(None))
+sa.Index("ix_media_due", media.c.due_at, postgresql_where=_media_due, sqlite_where=_media_due)  # claiming
+_media_deleted = media.c.deleted_at.is_not(None)
+sa.Index(
+    "ix_media_deleted", media.c.deleted_at, postgresql_where=_media_deleted, sqlite_where=_media_deleted
+)  # retention
 
 # Who may do a sweep now, or hand out the slots of a pool. A lease runs out by itself.
 leases = sa.Table(

@@ -55,4 +55,4 @@ def thumbnail_url(app: App, asset: Asset, files: Sequence[AssetFile]) -> str:
     if isinstance(wanted, str) and wanted and WRITTEN_AT in asset.attributes:
         return wanted
     cover = next((file for file in files if file.category == COVER), None)
-    return "" if cover is None else app.library.download(cover)
+    return (app.library.download(asset, cover) if cover is not None else None) or ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from orchestrator.dialects.common.wire import QueryBool, Text
 from orchestrator.dialects.metastudio.wire import (
@@ -71,12 +71,6 @@ class CreateJob(_Job):
     is_flexus: bool | None = None
     is_live_copy: bool | None = None
     is_only_human_model: bool | None = None
-
-    @model_validator(mode="after")
-    def _flexus_makes_videos_only(self) -> Self:
-        if self.is_flexus and set(self.supported_service or ()) - {"VIDEO_2D"}:
-            raise ValueError("supported_service: jobs of the Flexus edition support VIDEO_2D only")
-        return self
 
 
 class UpdateJob(_Job):

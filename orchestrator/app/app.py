@@ -7,6 +7,7 @@ from functools import partial
 
 from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
+from orchestrator.app.audit import Audit
 from orchestrator.app.care import Care
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
@@ -24,6 +25,7 @@ from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
+from orchestrator.app.secrets import Secrets
 from orchestrator.app.sweeps import Sweeper
 from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.uploads import Uploads
@@ -49,6 +51,8 @@ class App:
         self.model_files = ModelFiles(context)
         self.asset_files = AssetFiles(context, self.sealing)
         self.keys = Keys(context)
+        self.secrets = Secrets(context)
+        self.audit = Audit(context)
         self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)

@@ -300,10 +300,7 @@ class MediaLibrary:
         file = shown.file
         if file is None or file.state is not FileState.SEALED or file.final_key is None:
             return None
-        return self._context.storage.presign_get(
-            file.final_key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
-            expires_in=lifetime or self._context.timing.download_url_lifetime,
-        )  # fmt: skip
+        return self._context.download_url(file.final_key, file.name, file.content_type, lifetime)
 
     # inside
 

@@ -285,10 +285,7 @@ class Uploads:
         """A URL that downloads a sealed file as an attachment; None when there is nothing to download."""
         if file.state is not FileState.SEALED or file.final_key is None or not caller.may_see(file.project_id):
             return None
-        return self._context.storage.presign_get(
-            file.final_key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
-            expires_in=self._context.timing.download_url_lifetime,
-        )  # fmt: skip
+        return self._context.download_url(file.final_key, file.name, file.content_type)
 
     def _get(self, caller: Caller, file_id: str) -> File:
         with self._context.store.read() as tx:

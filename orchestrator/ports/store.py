@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.domain.actors import Role
+from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.assets import Asset, AssetFile, AssetQuery, AssetState, Delivery
+from orchestrator.domain.audit import Act, AuditEntry
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.media_items import Media, MediaQuery
 from orchestrator.domain.model import Change, CommentType, File, FileState, Job, JobId, JobSheet, LogEntry, Move, Run
@@ -117,6 +118,19 @@ class Keys(Protocol):
     def disable(self, key_id: str, at: datetime) -> bool: ...
 
 
+class Audit(Protocol):
+    def add(self, by: Caller, act: Act, subject: str, at: datetime, **details: object) -> None: ...
+    def page(self, before: int | None, limit: int) -> list[AuditEntry]: ...
+
+
+class Secrets(Protocol):
+    """Everything that is stored sealed, wherever it is. A place is a table; an id is its primary key."""
+
+    def places(self) -> Sequence[str]: ...
+    def page(self, place: str, after: Sequence[str] | None, limit: int) -> list[tuple[tuple[str, ...], str]]: ...
+    def replace(self, place: str, secret_id: Sequence[str], old: str, new: str) -> bool: ...
+
+
 class Comments(Protocol):
     def add(self, job_id: str, *, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int: ...
 
@@ -213,6 +227,10 @@ class Tx(Protocol):
     def reads(self) -> Reads: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
+    def secrets(self) -> Secrets: ...
     @property
     def comments(self) -> Comments: ...
     @property

@@ -112,6 +112,9 @@ class PlainBox:
     def open(self, sealed: str) -> str:
         return sealed.removeprefix("sealed:")
 
+    def reseal(self, sealed: str) -> str | None:
+        return None if sealed.startswith("sealed:") else self.seal(sealed)
+
 
 def a_profile(name: str = "plain", /, *stages: str, **fields: object) -> Profile:
     """A kind of job with one required video, a cover, and the stage training unless others are named."""

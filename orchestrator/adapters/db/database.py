@@ -19,6 +19,7 @@ from orchestrator.adapters.db.nonces import SqlNonces
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
+from orchestrator.adapters.db.secrets import SqlAudit, SqlSecrets
 from orchestrator.domain.errors import DatabaseUnavailable, Invalid
 
 log = structlog.get_logger()
@@ -33,6 +34,8 @@ class SqlTx:
         self.runs = SqlRuns(connection)
         self.reads = SqlReads(connection)
         self.keys = SqlKeys(connection)
+        self.audit = SqlAudit(connection)
+        self.secrets = SqlSecrets(connection)
         self.comments = SqlComments(connection)
         self.assets = SqlAssets(connection)
         self.library = SqlLibrary(connection)

@@ -47,7 +47,19 @@ access_keys = sa.Table(
     sa.Column("secret_encrypted", sa.Text),  # signing needs the secret itself, so it is encrypted, not hashed
     sa.Column("token_hash", sa.String(64), unique=True),  # SHA-256 of a bearer token of 256 random bits
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("disabled_at", Instant),
+    sa.Column("disabled_at", Instant),  # refused from then on; may lie ahead
+)  # fmt: skip
+
+# Who did what to projects, keys and secrets; acts on jobs are in operation_log.
+audit_log = sa.Table(
+    "audit_log", metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("key_id", sa.String(128), nullable=False),
+    sa.Column("operator", sa.String(128), nullable=False),
+    sa.Column("act", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("details", JSON, nullable=False, server_default="{}"),
 )  # fmt: skip
 
 jobs = sa.Table(

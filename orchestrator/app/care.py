@@ -286,7 +286,7 @@ def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
     with care.context.store.read() as tx:
         expired = tx.nonces.expired(now)
     if expired and not report.dry_run:
-        with care.context.store.begin(durable=False) as tx:
+        with care.context.store.lease() as tx:
             expired = tx.nonces.drop_expired(now)
     report.done += [f"forget {expired} nonces"] * bool(expired)
 

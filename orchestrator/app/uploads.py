@@ -276,7 +276,8 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
+            if job.attempt:
+                tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
             return move
 
         return self._jobs.transact(work).after

@@ -17,7 +17,7 @@ from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.jobs import Jobs, actor_of, hand_over
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
-from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of
+from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, supersede
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
@@ -199,7 +199,7 @@ class Intake:
             given = Given(missing=tuple((lacking | problems).values()))
             move = plan(profile, now, ask._replace(given=given), self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(now.id)  # what was made of other material is no step towards this one
+            supersede(tx, now.id, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

@@ -57,6 +57,14 @@ def plan_of(file: File) -> uploads.PartPlan:
     return uploads.PartPlan(file.part_count, sizes)
 
 
+def supersede(tx: Tx, job_id: str, at: datetime) -> None:
+    """Let go of what was made of other material, by stages or by hand: it is no step towards what is submitted now."""
+    tx.runs.supersede(job_id)
+    for file in tx.files.of_job(job_id, FileState.SEALED):
+        if file.kind in BY_ADMINS:
+            tx.files.move(file, FileState.DELETING, due_at=at)
+
+
 class Uploads:
     """Use cases on uploads."""
 
@@ -236,7 +244,7 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
+            supersede(tx, job.id, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

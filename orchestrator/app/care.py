@@ -275,7 +275,7 @@ def assets(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
 def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
     if report.dry_run:
         return
-    with care.context.store.begin(durable=False) as tx:
+    with care.context.store.lease() as tx:
         dropped = tx.nonces.drop_expired(now)
     report.done += [f"{dropped} nonces"] * bool(dropped)
 

@@ -186,16 +186,16 @@ class Intake:
 
         def work(tx: Tx) -> Move:
             now = tx.jobs.get(job_id)
-            sealed = frozenset(file.kind for file in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
             lacking = {
                 kind: f"{kind.replace('_', ' ')} not confirmed"
-                for kind in profile.lacking(now.switches, sealed)
+                for kind in profile.lacking(now.switches, frozenset(file.kind for file in sealed))
                 if kind in confirmed_first
             }
             given = Given(missing=tuple((lacking | problems).values()))
             move = plan(profile, now, ask._replace(given=given), self._context.clock())
             tx.jobs.move(move)
-            supersede(tx, now.id, move.changes[-1].at)
+            supersede(tx, now, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

@@ -101,7 +101,7 @@ class Sweeper:
         since = None if force else now - sweep.every * 0.9
         # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
         until = now + max(sweep.every, self._care.context.timing.lease)
-        with store.begin(durable=False) as tx:
+        with store.lease() as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
@@ -111,7 +111,7 @@ class Sweeper:
         try:
             sweep.run(self._care, report, now, limit)
         finally:
-            with store.begin(durable=False) as tx:
+            with store.lease() as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())
         return report
 

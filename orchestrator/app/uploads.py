@@ -57,10 +57,11 @@ def plan_of(file: File) -> uploads.PartPlan:
     return uploads.PartPlan(file.part_count, sizes)
 
 
-def supersede(tx: Tx, job_id: str, at: datetime) -> None:
+def supersede(tx: Tx, job: Job, sealed: Sequence[File], at: datetime) -> None:
     """Let go of what was made of other material, by stages or by hand: it is no step towards what is submitted now."""
-    tx.runs.supersede(job_id)
-    for file in tx.files.of_job(job_id, FileState.SEALED):
+    if job.attempt:
+        tx.runs.supersede(job.id)
+    for file in sealed:
         if file.kind in BY_ADMINS:
             tx.files.move(file, FileState.DELETING, due_at=at)
 
@@ -261,7 +262,8 @@ class Uploads:
         def work(tx: Tx) -> Move:
             job = tx.jobs.get(job_id)
             profile = self._context.profile_of(job)
-            held = frozenset(f.kind for f in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
+            held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
             lacking = profile.lacking(job.switches, held) | problems
             ask = Ask(
@@ -270,7 +272,7 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
-            supersede(tx, job.id, move.changes[-1].at)
+            supersede(tx, job, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

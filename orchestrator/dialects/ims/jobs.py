@@ -11,9 +11,11 @@ from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, 
 from orchestrator.dialects.ims.operation import wrapped
 from orchestrator.dialects.ims.words import STATES_BY_STATUS
 from orchestrator.domain.actors import Caller
+from orchestrator.domain.model import FileKind
 from orchestrator.domain.views import JobQuery
 
 PROFILE: Final = "ims"
+_MATERIAL: Final = {FileKind.TRAINING_VIDEO: "video", FileKind.PORTRAIT: "portrait"}
 _KEPT: Final = ("portrait", "video", "thumbnail", "transparent")
 
 
@@ -35,6 +37,9 @@ def update_job(app: App, caller: Caller, request: UpdateJob) -> Mapping[str, obj
 
 
 def submit_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
+    with_media = app.jobs.show(caller, request.job_id).sheet.attributes
+    wanted = {kind: str(with_media[name]) for kind, name in _MATERIAL.items() if with_media.get(name)}
+    app.media.bind(caller, request.job_id, wanted)
     app.uploads.submit(caller, request.job_id)
     return wrapped(JobId=request.job_id)
 

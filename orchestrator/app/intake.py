@@ -17,7 +17,7 @@ from orchestrator.app.jobs import Jobs, actor_of, hand_over
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
-from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, without_media
+from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, supersede, without_media
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
@@ -191,16 +191,16 @@ class Intake:
 
         def work(tx: Tx) -> Move:
             now = tx.jobs.get(job_id)
-            sealed = frozenset(file.kind for file in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
             lacking = {
                 kind: f"{kind.replace('_', ' ')} not confirmed"
-                for kind in profile.lacking(now.switches, sealed)
+                for kind in profile.lacking(now.switches, frozenset(file.kind for file in sealed))
                 if kind in confirmed_first
             }
             given = Given(missing=tuple((lacking | problems).values()))
             move = plan(profile, now, ask._replace(given=given), self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(now.id)  # what was made of other material is no step towards this one
+            supersede(tx, now, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

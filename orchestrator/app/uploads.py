@@ -59,6 +59,15 @@ def plan_of(file: File) -> uploads.PartPlan:
     return uploads.PartPlan(file.part_count, sizes)
 
 
+def supersede(tx: Tx, job: Job, sealed: Sequence[File], at: datetime) -> None:
+    """Let go of what was made of other material, by stages or by hand: it is no step towards what is submitted now."""
+    if job.attempt:
+        tx.runs.supersede(job.id)
+    for file in sealed:
+        if file.kind in BY_ADMINS:
+            tx.files.move(file, FileState.DELETING, due_at=at)
+
+
 def begun(
     context: Context, project_id: str, kind: FileKind, name: str, agreed: uploads.PartPlan, *, lifetime: timedelta,
     size_bytes: int | None = None, content_type: str | None = None, job_id: JobId | None = None,
@@ -267,7 +276,8 @@ class Uploads:
         def work(tx: Tx) -> Move:
             job = tx.jobs.get(job_id)
             profile = self._context.profile_of(job)
-            held = frozenset(f.kind for f in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
+            held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
             lacking = profile.lacking(job.switches, held) | problems
             ask = Ask(
@@ -276,8 +286,7 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
-            if job.attempt:
-                tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
+            supersede(tx, job, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

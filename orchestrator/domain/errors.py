@@ -11,6 +11,7 @@
     ├── Unauthenticated     no key, a wrong key
     │   └── KeyDisabled          a key that is refused from now on
     ├── Forbidden           the key is good, its role is not enough
+    ├── TooManyRequests     the key asks, or its address failed to sign in, too often; `retry_after_s` says when
     ├── UploadError
     │   ├── UploadNotOpen        sealed, aborted or being sealed
     │   ├── UploadIncomplete     parts are missing or have the wrong size
@@ -78,6 +79,10 @@ class KeyDisabled(Unauthenticated):
 
 class Forbidden(UnderstudyError):
     code = "forbidden"
+
+
+class TooManyRequests(UnderstudyError):
+    code = "too_many_requests"
 
 
 class UploadError(UnderstudyError):

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.domain.model import Comment, File, FileKind, FileState, Job, JobSheet, LogEntry, Run
 from orchestrator.domain.states import JobState
 
 MAX_PAGE: Final = 100
+
+
+class Dossier(NamedTuple):
+    """What the steps of the machine work from: the sheet, the sealed files, what the stages have made.
+
+    Attributes:
+        made: stage -> its newest successful run, of those that worked on the present material.
+    """
+
+    sheet: JobSheet
+    files: Sequence[File]
+    made: Mapping[str, Run]
 
 
 @dataclass(frozen=True, slots=True)

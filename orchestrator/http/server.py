@@ -24,6 +24,7 @@ from orchestrator.dialects.native.app import PREFIX, create_native
 from orchestrator.domain.errors import UnderstudyError
 from orchestrator.http.edge import Edge
 from orchestrator.http.health import Readiness
+from orchestrator.http.limits import RateLimits
 from orchestrator.http.metrics import Metrics, our_version
 from orchestrator.http.routing import ActionRoute, form_of
 from orchestrator.settings import Settings
@@ -69,6 +70,7 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
         Edge,
         body_limit=settings.api.body_limit,
         observe=metrics.observe,
+        limits=RateLimits(settings.api.requests_per_key, settings.api.failed_sign_ins),
         form_of=form_of,
     )
     return asgi

@@ -22,9 +22,20 @@ from orchestrator.domain.commands import Command
 from orchestrator.domain.editions import FULL_HD_SIDE
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.log_types import LogType
-from orchestrator.domain.model import Comment, CommentType, File, FileKind, FileState, JobId, JobSheet, LogEntry, Run
+from orchestrator.domain.model import (
+    Comment,
+    CommentType,
+    File,
+    FileKind,
+    FileState,
+    JobId,
+    JobSheet,
+    LogEntry,
+    Run,
+    RunOutcome,
+)
 from orchestrator.domain.states import JobState
-from orchestrator.domain.views import JobDetail, JobQuery, JobSummary
+from orchestrator.domain.views import Dossier, JobDetail, JobQuery, JobSummary
 
 _LOG_FIELDS: Final = tuple(LogEntry.__dataclass_fields__)
 _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
@@ -33,6 +44,8 @@ _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
     "overdue_at",
 )  # fmt: skip
 _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
+_FILE_FIELDS: Final = tuple(File.__dataclass_fields__)
+_RUN_FIELDS: Final = tuple(Run.__dataclass_fields__)
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
 
 
@@ -49,9 +62,11 @@ class SqlReads:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         return _sheet(row)
 
-    def sheets(self, job_ids: Sequence[str]) -> dict[str, JobSheet]:
-        query = sa.select(jobs.c.id, *_SHEET_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids))
-        return {row[0]: _sheet(row[1:]) for row in self._connection.execute(query).all()}
+    def dossiers(self, job_ids: Sequence[str]) -> dict[str, Dossier]:
+        """The dossiers of the jobs that are there, by id, in one statement."""
+        query = sa.select(jobs.c.id, *_SHEET_COLUMNS, *_held(self._dialect))
+        query = query.where(among(self._dialect, jobs.c.id, job_ids))
+        return {row[0]: _dossier(row) for row in self._connection.execute(query).all()}
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The operation log, oldest first."""
@@ -167,25 +182,47 @@ _WIDE_VIDEO: Final = sa.exists().where(
 
 @lru_cache
 def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """The lists that belong to a job, each as one JSON value of a correlated subquery."""
-
-    def listed(table: sa.Table, names: Sequence[str], *order: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        rows = sa.select(*(table.c[name] for name in names)).where(table.c.job_id == jobs.c.id)
-        part = rows.order_by(*order).correlate(jobs).subquery("part")
-        gathered: sa.ColumnElement[Any]
-        if dialect == "postgresql":
-            gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
-        else:
-            pairs = [item for name in names for item in (sa.literal(name), part.c[name])]
-            gathered = sa.func.json_group_array(sa.func.json_object(*pairs, type_=sa.Text), type_=sa.Text)
-        return sa.select(gathered).select_from(part).correlate(jobs).scalar_subquery()
-
+    """The lists that belong to a job: its log, comments, files and runs."""
     return (
-        listed(operation_log, _LOG_FIELDS, operation_log.c.version, operation_log.c.id),
-        listed(comments, _COMMENT_FIELDS, comments.c.id),
-        listed(files, tuple(File.__dataclass_fields__), files.c.created_at, files.c.id),
-        listed(runs, tuple(Run.__dataclass_fields__), runs.c.attempt),
+        _listed(dialect, operation_log, _LOG_FIELDS, operation_log.c.version, operation_log.c.id),
+        _listed(dialect, comments, _COMMENT_FIELDS, comments.c.id),
+        _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id),
+        _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt),
     )
+
+
+@lru_cache
+def _held(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
+    """The lists of a dossier: sealed files, successful runs."""
+    sealed = files.c.state == sa.literal_column(f"'{FileState.SEALED}'")
+    succeeded = sa.and_(
+        runs.c.outcome == sa.literal_column(f"'{RunOutcome.SUCCEEDED}'"), runs.c.superseded.is_(sa.false())
+    )
+    return (
+        _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id, only=sealed),
+        _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt, only=succeeded),
+    )
+
+
+def _listed(
+    dialect: str,
+    table: sa.Table,
+    names: Sequence[str],
+    *order: sa.ColumnElement[Any],
+    only: sa.ColumnElement[bool] | None = None,
+) -> sa.ColumnElement[Any]:
+    """Rows of `table` that belong to a job, as one JSON value of a correlated subquery."""
+    rows = sa.select(*(table.c[name] for name in names)).where(table.c.job_id == jobs.c.id)
+    if only is not None:
+        rows = rows.where(only)
+    part = rows.order_by(*order).correlate(jobs).subquery("part")
+    gathered: sa.ColumnElement[Any]
+    if dialect == "postgresql":
+        gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
+    else:
+        pairs = [item for name in names for item in (sa.literal(name), part.c[name])]
+        gathered = sa.func.json_group_array(sa.func.json_object(*pairs, type_=sa.Text), type_=sa.Text)
+    return sa.select(gathered).select_from(part).correlate(jobs).scalar_subquery()
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401  parsed by one driver, text from the other
@@ -203,6 +240,11 @@ def _loaded(value: Any) -> Any:  # noqa: ANN401  JSON inside JSON arrives as tex
 
 def _sheet(row: Sequence[Any]) -> JobSheet:
     return JobSheet(*row)
+
+
+def _dossier(row: Sequence[Any]) -> Dossier:
+    made = [_run(each) for each in _rows(row[-1])]
+    return Dossier(_sheet(row[1:-2]), [_file(each) for each in _rows(row[-2])], {run.stage: run for run in made})
 
 
 def _log_entry(values: Mapping[str, Any]) -> LogEntry:
@@ -230,11 +272,11 @@ def _file(values: dict[str, Any]) -> File:
     for name in ("created_at", "expires_at", "sealed_at"):
         values[name] = _at(values[name])
     values["part_sizes"], values["facts"] = _loaded(values["part_sizes"]), _loaded(values["facts"])
-    return file_from([values[name] for name in File.__dataclass_fields__])
+    return file_from([values[name] for name in _FILE_FIELDS])
 
 
 def _run(values: dict[str, Any]) -> Run:
     for name in ("heartbeat_at", "created_at", "started_at", "ended_at", "cancel_at"):
         values[name] = _at(values[name])
     values["artefacts"], values["metrics"] = _loaded(values["artefacts"]), _loaded(values["metrics"])
-    return run_from([values[name] for name in Run.__dataclass_fields__])
+    return run_from([values[name] for name in _RUN_FIELDS])

@@ -24,6 +24,7 @@ from orchestrator.dialects.ims.access import caller_of
 from orchestrator.dialects.ims.operation import AnyOperation
 from orchestrator.dialects.ims.operations import OPERATIONS
 from orchestrator.domain.errors import UnderstudyError
+from orchestrator.ports.visit import visit_of
 
 VERSION: Final = "2020-11-09"
 _ACTION_HEADER: Final = b"x-acs-action"
@@ -88,7 +89,8 @@ class Ims:
             raise errors.no_such_version(version, VERSION)
         if received.method not in {"POST", "GET"}:
             raise errors.no_such_method(received.method)
-        return operation.run(self._app, caller_of(self._app, received, action, version), pairs)
+        caller = visit_of(scope).sign_in(lambda: caller_of(self._app, received, action, version), errors.NotAdmitted)
+        return operation.run(self._app, caller, pairs)
 
 
 def refused_at_the_edge(scope: Scope, status: int, why: str) -> Response:

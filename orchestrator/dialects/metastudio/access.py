@@ -16,6 +16,7 @@ from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.metastudio import errors, signing
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Unauthenticated
+from orchestrator.ports.visit import Visit
 
 FAILURES: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=5)
@@ -85,28 +86,30 @@ class Access:
     def _now(self) -> datetime:
         return self._app.context.clock()
 
-    def visitor(self, received: Received) -> Visitor:
-        """Who asks. Raises Fault 401."""
-        try:
-            return self._visitor(received)
-        except NotSigned as exc:
-            log.info("signature refused", why=str(exc))
-            raise errors.refused_by_gateway("verify aksk signature fail") from exc
-
-    def _visitor(self, received: Received) -> Visitor:
-        token = received.header("x-auth-token")
-        authorization = received.header("authorization")
-        if authorization is None and token is None:
-            raise errors.not_authenticated()
-        if token is not None and not (authorization or "").startswith(f"{signing.ALGORITHM} "):
-            caller = self._of_token(token)
-        else:
-            caller = self._of_either(received, authorization or "", token)
+    def visitor(self, received: Received, visit: Visit) -> Visitor:
+        """Who asks. Raises NotAdmitted, TooManyRequests."""
+        caller = visit.sign_in(lambda: self._caller(received), errors.NotAdmitted)
         user_id = received.header("x-app-userid")
         if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
             raise errors.Fault(400, "MSS.00000003", "Invalid parameter: X-App-UserId has 1 to 256 characters")
         seen = replace(caller, role=Role.USER, app_user_id=user_id)
         return Visitor(seen, caller.sees_all_projects)
+
+    def _caller(self, received: Received) -> Caller:
+        try:
+            return self._signed_in(received)
+        except NotSigned as exc:
+            log.info("signature refused", why=str(exc))
+            raise errors.refused_by_gateway("verify aksk signature fail") from exc
+
+    def _signed_in(self, received: Received) -> Caller:
+        token = received.header("x-auth-token")
+        authorization = received.header("authorization")
+        if authorization is None and token is None:
+            raise errors.not_authenticated()
+        if token is not None and not (authorization or "").startswith(f"{signing.ALGORITHM} "):
+            return self._of_token(token)
+        return self._of_either(received, authorization or "", token)
 
     def _of_either(self, received: Received, authorization: str, token: str | None) -> Caller:
         """By the signature; one that fails beside a token leaves the word to the token."""

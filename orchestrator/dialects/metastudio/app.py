@@ -24,10 +24,10 @@ from orchestrator.dialects.metastudio.access import Access
 from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
 from orchestrator.dialects.metastudio.operations import OPERATIONS
 from orchestrator.domain.errors import UnderstudyError
+from orchestrator.ports.visit import Visit, visit_of
 
 PREFIX: Final = "/v1"
 _PROJECT: Final = "project_id"
-_RETRY_AFTER_S: Final = "2"
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class MetaStudio:
             operation, values = self._routed(received)
             words = operation.words
             scope["route"] = Matched(operation.path)
-            return _answered(self._done(operation, values, received))
+            return _answered(self._done(operation, values, received, visit_of(scope)))
         except errors.Fault as fault:
             return _refused(fault)
         except UnderstudyError as exc:
@@ -82,9 +82,9 @@ class MetaStudio:
         raise errors.no_such_method() if known else errors.no_such_url()
 
     def _done(
-        self, operation: Operation, path: Mapping[str, str], received: Received
+        self, operation: Operation, path: Mapping[str, str], received: Received, visit: Visit
     ) -> Mapping[str, object] | Bytes | None:
-        visitor = self._access.visitor(received)
+        visitor = self._access.visitor(received, visit)
         own = visitor.caller.project_id
         told = received.header("x-project-id")
         if path.get(_PROJECT, own) != own or (told is not None and told != own):
@@ -129,8 +129,8 @@ def _pieces(answer: Bytes) -> Iterator[bytes]:
 
 def _refused(fault: errors.Fault) -> Response:
     response = _json(fault.status, fault.body())
-    if fault.status == 503:  # noqa: PLR2004  a status of HTTP
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+    if fault.retry_after_s is not None:
+        response.headers["Retry-After"] = str(fault.retry_after_s)
     return response
 
 

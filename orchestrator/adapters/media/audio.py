@@ -93,7 +93,7 @@ def _measured(container: av.container.InputContainer, stream: av.AudioStream, *,
     half a minute.
     """
     sound = _Sound(stream)
-    tail: deque[av.Packet] = deque()
+    tail: deque[av.Packet[av.AudioStream]] = deque()
     packets = container.demux(stream)
     while sound.errors < MAX_ERRORS and sound.packets < MAX_SAMPLES:
         try:
@@ -125,7 +125,7 @@ class _Sound:
     def seconds(self) -> float:
         return self._believed_s + (self._samples / self.rate if self.rate else 0.0)
 
-    def decode(self, packet: av.Packet) -> bool:
+    def decode(self, packet: av.Packet[av.AudioStream]) -> bool:
         """Whether sound came out."""
         self.packets += 1
         before = self._samples
@@ -138,7 +138,7 @@ class _Sound:
             self.errors += 1
         return self._samples > before
 
-    def believe(self, packet: av.Packet) -> None:
+    def believe(self, packet: av.Packet[av.AudioStream]) -> None:
         """Add what the packet says; one that says nothing is decoded."""
         if not packet.duration or not packet.time_base:
             self.decode(packet)
@@ -146,7 +146,7 @@ class _Sound:
         self.packets += 1
         self._believed_s += float(packet.duration * packet.time_base)
 
-    def end(self, tail: Iterable[av.Packet]) -> None:
+    def end(self, tail: Iterable[av.Packet[av.AudioStream]]) -> None:
         """Decode the last packets. If none of them is sound, nothing that was only believed counts."""
         packets = list(tail)
         believed_s = self._believed_s

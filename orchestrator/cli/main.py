@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,8 @@ for module in (operate, doctor, keys, dev, demo, processes):
 
 def main() -> None:
     """Run the command line. Expected failures are one line on standard error and a documented exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text: in JSON this is their escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

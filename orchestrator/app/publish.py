@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Final, cast
 
+from orchestrator.app import thumbnails
 from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask, retry_delay
 from orchestrator.app.outcome import Outcome
@@ -135,7 +136,10 @@ class Publishing:
     def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
         """Write the assets of the moves that were won."""
         published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
-        tx.assets.publish_many(published, self._context.clock())
+        at = self._context.clock()
+        tx.assets.publish_many(published, at)
+        for asset, files in published:
+            thumbnails.order(tx, asset, files, at)
 
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
         """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""

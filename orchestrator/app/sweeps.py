@@ -51,6 +51,7 @@ SWEEPS: Final = (
     Sweep("delete_files", timedelta(minutes=1), care.delete_files, "delete the objects of deleted or replaced files"),
     Sweep("orphans", timedelta(hours=1), care.orphans, "abort uploads and delete staged objects that no row knows"),
     Sweep("assets", timedelta(minutes=1), care.assets, "empty the recycle bin, do what owners of assets planned"),
+    Sweep("thumbnails", timedelta(seconds=5), care.thumbnails, "write thumbnails to the addresses of their owners"),
     Sweep("nonces", timedelta(minutes=1), care.nonces, "forget nonces of requests that are too old to be replayed"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,

@@ -60,6 +60,17 @@ def test_a_job_goes_from_a_draft_to_a_published_model(cli, job, dev, good_video,
     cli("job", "show", job, exit_code=5)
 
 
+def test_a_file_goes_into_the_library_and_out_again(cli, good_video):
+    media = cli("media", "upload", good_video, "--title", "Ada").strip()
+    assert media in [each["id"] for each in cli.lines("media", "list", "--type", "video")]
+    shown = cli.json("media", "show", media)
+    assert (shown["title"], shown["type"], shown["status"]) == ("Ada", "video", shown["status"])
+    assert shown["status"] in {"preparing", "normal"}
+    cli("media", "register", "oss://elsewhere/inbox/x/a.mp4", exit_code=1)
+    cli("media", "delete", media)
+    cli("media", "show", media, exit_code=5)
+
+
 def test_a_rejected_job_tells_its_owner_why(cli, job, good_video):
     cli("job", "upload", job, good_video)
     cli("job", "submit", job)

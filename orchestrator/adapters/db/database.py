@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 import structlog
 
+from orchestrator.adapters.db.deliveries import SqlDeliveries
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
@@ -42,6 +43,7 @@ class SqlTx:
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
         self.nonces = SqlNonces(connection)
+        self.deliveries = SqlDeliveries(connection)
         self.callbacks: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:

@@ -34,7 +34,7 @@ from orchestrator.domain.model import (
     Run,
     RunOutcome,
 )
-from orchestrator.domain.states import JobState
+from orchestrator.domain.states import JobState, Phase
 from orchestrator.domain.views import Dossier, JobDetail, JobQuery, JobSummary
 
 _LOG_FIELDS: Final = tuple(LogEntry.__dataclass_fields__)
@@ -44,6 +44,10 @@ _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
     "overdue_at",
 )  # fmt: skip
 _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
+# As the partial index on what is due holds it, so that finding the few does not read the many.
+_RETRIED: Final = sa.and_(
+    jobs.c.effect == sa.literal_column("'retry'"), jobs.c.due_at.is_not(None), jobs.c.lease_token.is_(None)
+)
 _FILE_FIELDS: Final = tuple(File.__dataclass_fields__)
 _RUN_FIELDS: Final = tuple(Run.__dataclass_fields__)
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
@@ -99,7 +103,9 @@ class SqlReads:
     def page(self, query: JobQuery) -> list[JobSummary]:
         """A page of jobs, newest first unless the query says otherwise."""
         statement = sa.select(*JOB_COLUMNS, *_SHEET_COLUMNS)
-        if query.offset:
+        if len(query.every_state) > 1 and query.project_id is not None and not query.by_update:
+            statement = _ordered(statement.where(jobs.c.id.in_(self._merged(query))), query)
+        elif query.offset:
             # walk the narrow index to the page, then read only its rows
             ids = _ordered(_filtered(sa.select(jobs.c.id), query), query).offset(query.offset).limit(query.limit)
             statement = _ordered(statement.where(jobs.c.id.in_(ids.scalar_subquery())), query)
@@ -108,17 +114,49 @@ class SqlReads:
         at = len(JOB_COLUMNS)
         return [JobSummary(job_from(row[:at]), _sheet(row[at:])) for row in self._connection.execute(statement)]
 
+    def _merged(self, query: JobQuery) -> sa.ScalarSelect[Any]:
+        """Ids of a page of jobs in several states: one walk along the index per state that has jobs, then merged.
+
+        A database would else read every job of the states, or every job newer than the last one of the page.
+        """
+        held = self.counts(query.project_id)
+        parts = [replace(query, states=[state], phase=None) for state in query.every_state if held.get(state, 0)]
+        walks = [_filtered(sa.select(jobs.c.id), part) for part in parts]
+        if query.phase is Phase.FAILED:
+            walks = [walk.where(sa.not_(_RETRIED)) for walk in walks]
+        if query.phase is Phase.RUNNING:
+            walks.append(_filtered(sa.select(jobs.c.id), replace(query, phase=None)).where(_RETRIED))
+        each = []
+        for walk in walks:
+            first = _ordered(walk, query).limit(query.offset + query.limit)
+            each.append(sa.select(first.subquery().c.id))
+        if not each:
+            return sa.select(sa.null()).where(sa.false()).scalar_subquery()
+        ids = sa.union_all(*each).subquery().c.id
+        page = sa.select(ids).order_by(ids if query.oldest_first else ids.desc())
+        return page.offset(query.offset).limit(query.limit).scalar_subquery()
+
     def count(self, query: JobQuery) -> int:
         """All matches. Costs the same at any size when only project and states are asked for."""
         if query.only_states:
             counted = sa.select(sa.func.coalesce(sa.func.sum(job_counts.c.jobs), 0))
             if query.project_id is not None:
                 counted = counted.where(job_counts.c.project_id == query.project_id)
-            if query.states:
-                counted = counted.where(job_counts.c.state.in_(query.states))
-            return int(self._connection.execute(counted).scalar_one())
+            if query.every_state:
+                counted = counted.where(job_counts.c.state.in_(query.every_state))
+            return int(self._connection.execute(counted).scalar_one()) + self._moved_by_retries(query)
         matching = _filtered(sa.select(sa.func.count()).select_from(jobs), replace(query, before=None))
         return int(self._connection.execute(matching).scalar_one())
+
+    def _moved_by_retries(self, query: JobQuery) -> int:
+        """How many jobs the scheduled retries, of which there are few, add to the states of the phase."""
+        sign = {Phase.RUNNING: 1, Phase.FAILED: -1}.get(query.phase) if query.phase is not None else None
+        if sign is None:
+            return 0
+        retried = sa.select(sa.func.count()).select_from(jobs).where(_RETRIED, jobs.c.deleted_at.is_(None))
+        if query.project_id is not None:
+            retried = retried.where(jobs.c.project_id == query.project_id)
+        return sign * int(self._connection.execute(retried).scalar_one())
 
     def counts(self, project_id: str | None) -> dict[JobState, int]:
         """How many jobs are in each state."""
@@ -140,8 +178,12 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
     conditions: list[sa.ColumnElement[bool]] = [jobs.c.deleted_at.is_(None)]
     if query.project_id is not None:
         conditions.append(jobs.c.project_id == query.project_id)
-    if query.states:
-        conditions.append(jobs.c.state.in_([state.value for state in query.states]))
+    if query.phase is Phase.FAILED:
+        conditions.append(sa.and_(jobs.c.state.in_(query.every_state), sa.not_(_RETRIED)))
+    elif query.phase is Phase.RUNNING:
+        conditions.append(sa.or_(jobs.c.state.in_(query.every_state), _RETRIED))
+    elif query.every_state:
+        conditions.append(jobs.c.state.in_(query.every_state))
     for column, value in query.exact.items():
         conditions.append(jobs.c[column] == value)
     if query.name_contains:

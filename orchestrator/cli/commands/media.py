@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from orchestrator.domain.profile import Profile
     from orchestrator.ports.prober import ByteSource
 
-app = typer.Typer(help="Judge files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Media: judge files, and keep what jobs are made of.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _S3 = "s3://"
 
 
 @app.callback()
 def media() -> None:
-    """Judge files."""
+    """Media: judge files, and keep what jobs are made of."""
 
 
 @app.command()

@@ -9,13 +9,11 @@ from orchestrator.app.app import App
 from orchestrator.dialects.ims import views
 from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, UpdateJob
 from orchestrator.dialects.ims.operation import wrapped
-from orchestrator.dialects.ims.words import STATES_BY_STATUS
+from orchestrator.dialects.ims.words import PHASES_BY_NAME
 from orchestrator.domain.actors import Caller
-from orchestrator.domain.model import FileKind
 from orchestrator.domain.views import JobQuery
 
 PROFILE: Final = "ims"
-_MATERIAL: Final = {FileKind.TRAINING_VIDEO: "video", FileKind.PORTRAIT: "portrait"}
 _KEPT: Final = ("portrait", "video", "thumbnail", "transparent")
 
 
@@ -37,9 +35,6 @@ def update_job(app: App, caller: Caller, request: UpdateJob) -> Mapping[str, obj
 
 
 def submit_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
-    with_media = app.jobs.show(caller, request.job_id).sheet.attributes
-    wanted = {kind: str(with_media[name]) for kind, name in _MATERIAL.items() if with_media.get(name)}
-    app.media.bind(caller, request.job_id, wanted)
     app.uploads.submit(caller, request.job_id)
     return wrapped(JobId=request.job_id)
 
@@ -56,7 +51,7 @@ def get_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
 
 def list_jobs(app: App, caller: Caller, request: ListJobs) -> Mapping[str, object]:
     query = JobQuery(
-        caller.project_id, states=STATES_BY_STATUS[request.status] if request.status else (),
+        caller.project_id, phase=PHASES_BY_NAME[request.status] if request.status else None,
         offset=(request.page_no - 1) * request.page_size, limit=request.page_size,
     )  # fmt: skip
     found, count = app.jobs.list(caller, query)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestrator.dialects.ims import jobs, media
+from orchestrator.dialects.ims import avatars, jobs, media
+from orchestrator.dialects.ims.avatar_schemas import GetAvatar, ListAvatars
 from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, UpdateJob
 from orchestrator.dialects.ims.media_schemas import (
     BatchGet,
@@ -25,6 +26,8 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
     Operation("ListAvatarTrainingJobs", ListJobs, jobs.list_jobs),
     Operation("UpdateAvatarTrainingJob", UpdateJob, jobs.update_job),
     Operation("DeleteAvatarTrainingJob", JobOnly, jobs.delete_job),
+    Operation("GetAvatar", GetAvatar, avatars.get_avatar),
+    Operation("ListAvatars", ListAvatars, avatars.list_avatars),
     Operation("RegisterMediaInfo", Register, media.register),
     Operation("GetMediaInfo", Get, media.get),
     Operation("BatchGetMediaInfos", BatchGet, media.batch_get),

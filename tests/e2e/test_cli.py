@@ -114,7 +114,7 @@ def test_lists_can_be_narrowed_and_read_by_programs(cli, job):
 def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
     command = [sys.executable, "-m", "orchestrator.cli.main", "media", "check", "--profile", "avatar", "--json"]
     ended = subprocess.run(
-        [*command, good_video, bad_video, tmp_path / "none.mp4"],
+        [*command, good_video, tmp_path / "none.mp4", bad_video, "s3://no-key"],
         env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     good, bad = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -122,6 +122,7 @@ def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
     assert bad["verdict"] == "reject"
     assert {reason["code"] for reason in bad["reasons"]} == {"resolution_not_allowed", "duration_too_short"}
     assert "no such file" in ended.stderr
+    assert "s3://no-key names no object" in ended.stderr
     assert ended.returncode == 5
 
 

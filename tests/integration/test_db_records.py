@@ -10,12 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.database import Database
+from orchestrator.domain import machine
 from orchestrator.domain.actors import Role
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import Conflict, NotFound, StaleJob, UploadNotOpen
 from orchestrator.domain.model import CommentType, FileKind, FileState, JobId, RunOutcome
 from orchestrator.domain.retry import FailureClass
-from orchestrator.domain.states import JobState
+from orchestrator.domain.states import JobState, Phase
 from orchestrator.domain.views import JobQuery
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
 
@@ -140,7 +142,7 @@ def test_everything_about_a_job_comes_in_one_statement(database: Database) -> No
         tx.runs.add_many([a_run()], NOW)
         tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
     asked: list[str] = []
-    sa.event.listen(database.engine, "before_cursor_execute", lambda *words: asked.append(words[2]))
+    sa.event.listen(database.single, "before_cursor_execute", lambda *words: asked.append(words[2]))
     with database.read() as tx:
         detail = tx.reads.detail(JOB_ID, "project-1")
     assert [statement[:6] for statement in asked if statement != "BEGIN"] == ["SELECT"]
@@ -168,7 +170,9 @@ def many(database: Database) -> Database:
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize(
     "asked",
-    [{}, {"states": (JobState.TRAINING,)}, {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
+    [{}, {"states": (JobState.TRAINING,)}, {"states": tuple(JobState)}, {"phase": Phase.RUNNING},
+     {"states": (JobState.TRAINING, JobState.JOB_SUCCESS), "exact": {"batch_name": "b1"}},
+     {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
      {"created_since": NOW + 10 * SECOND, "created_until": NOW + 20 * SECOND}],
 )  # fmt: skip
 def test_pages_by_key_and_by_offset_are_the_same(
@@ -186,6 +190,24 @@ def test_pages_by_key_and_by_offset_are_the_same(
             by_offset += [each.job.id for each in page]
     assert whole
     assert by_key == by_offset == whole == sorted(whole, reverse=not oldest_first)
+
+
+def test_a_failed_job_that_is_tried_again_counts_as_running(many: Database) -> None:
+    with many.begin() as tx:
+        for name, effect in (("again", Effect.RETRY), ("over", Effect.OVERDUE)):
+            job = a_job(JobState.TRAIN_FAILED, id=JobId(name), project_id="project-2", effect=effect, due_at=NOW)
+            tx.jobs.add(job, a_sheet(), a_change())
+    shown = {}
+    for phase in Phase:
+        query = JobQuery("project-2", phase=phase, limit=100)
+        with many.read() as tx:
+            page = tx.reads.page(query)
+            assert tx.reads.count(query) == len(page)
+        assert {machine.phase_of(each.job) for each in page} <= {phase}
+        shown[phase] = {each.job.id for each in page}
+    assert "again" in shown[Phase.RUNNING]
+    assert shown[Phase.FAILED] == {"over"}
+    assert sum(len(ids) for ids in shown.values()) == 32
 
 
 def test_lists_are_of_one_project_or_of_all(many: Database) -> None:

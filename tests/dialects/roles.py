@@ -130,6 +130,9 @@ METASTUDIO: Final[Mapping[str, Row]] = {
     "delete_file": Row(OWN_PROJECT),
 }
 
+_NEW_MEDIA: Final = {
+    "FileInfo": '{{"Type": "video", "Name": "a", "Ext": "mp4"}}', "MediaMetaData": '{{"Title": "a"}}',
+}  # fmt: skip
 IMS: Final[Mapping[str, Row]] = {
     "CreateAvatarTrainingJob": Row(EVERYBODY, {"AvatarName": "Eve"}),
     "SubmitAvatarTrainingJob": Row(OWN_PROJECT, {"JobId": "{job_id}"}),
@@ -137,4 +140,14 @@ IMS: Final[Mapping[str, Row]] = {
     "ListAvatarTrainingJobs": Row(EVERYBODY, quiet=True),
     "UpdateAvatarTrainingJob": Row(OWN_PROJECT, {"JobId": "{job_id}", "AvatarName": "Eve"}),
     "DeleteAvatarTrainingJob": Row(OWN_PROJECT, {"JobId": "{job_id}"}),
+    "GetAvatar": Row(OWN_PROJECT, {"AvatarId": "{model_id}"}),
+    "ListAvatars": Row(EVERYBODY, quiet=True),
+    "RegisterMediaInfo": Row(EVERYBODY, {"InputURL": "https://nowhere.example/a.mp4"}),
+    "GetMediaInfo": Row(OWN_PROJECT, {"MediaId": "{media_id}"}),
+    "BatchGetMediaInfos": Row(EVERYBODY, {"MediaIds": "{media_id}"}, quiet=True),
+    "CreateUploadMedia": Row(EVERYBODY, _NEW_MEDIA),
+    "RefreshUploadMedia": Row(OWN_PROJECT, {"MediaId": "{media_id}"}),
+    "UpdateMediaInfo": Row(OWN_PROJECT, {"MediaId": "{media_id}", "Title": "Eve"}),
+    "DeleteMediaInfos": Row(EVERYBODY, {"MediaIds": "{media_id}"}, quiet=True),
+    "ListMediaBasicInfos": Row(EVERYBODY, quiet=True),
 }

@@ -23,6 +23,7 @@ from orchestrator.dialects.ims.app import VERSION
 from orchestrator.dialects.metastudio import operations as metastudio
 from orchestrator.dialects.native.commands import COMMANDS
 from orchestrator.domain.actors import Role
+from orchestrator.domain.media_items import MediaType
 from orchestrator.domain.model import FileKind
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings
@@ -70,10 +71,11 @@ class Walls:
         upload = world.app.uploads.open(world.owner, job.id, FileKind.TRAINING_VIDEO, "a.mp4", size_bytes=3)
         asset = world.app.library.create(world.owner, "VIDEO", f"Clip {number}", attributes={})
         asset_file = world.app.asset_files.open(world.owner, asset.id, "PACKAGE", "a.mp4", size_bytes=3).file
+        media, _ = world.app.media.upload(world.owner, "a.mp4", MediaType.VIDEO, size_bytes=3)
         token = world.app.model_files.issue(world.owner, self.trained["trained_id"])
         return self.trained | {
-            "token": token, "number": number, "job_id": job.id, "file_id": upload.file.id, "asset_id": asset.id,
-            "asset_file_id": asset_file.id,
+            "media_id": media.id, "token": token, "number": number, "job_id": job.id, "file_id": upload.file.id,
+            "asset_id": asset.id, "asset_file_id": asset_file.id,
         }  # fmt: skip
 
     def a_key(self) -> str:
@@ -256,6 +258,10 @@ def test_others_change_nothing_by_lists_of_ids(walls: Walls):
         row = Row({}, {"action": action, "asset_ids": ["{asset_id}"]})
         answer = walls.metastudio("batch_execute_asset_action", row, objects, walls.keys[STRANGER])
         assert [each["ret_status"] for each in answer.json()["results"]] == ["FAILED"]
+    assert walls.written == []
+    media = Row({}, {"MediaIds": "{media_id}", "DeletePhysicalFiles": "true"})
+    answer = walls.ims("DeleteMediaInfos", media, objects, walls.keys[STRANGER])
+    assert answer.json()["IgnoredList"] == [objects["media_id"]]
     assert walls.written == []
     row = Row({}, {"asset_ids": ["{asset_id}"]})
     for visitor, seen in ((STRANGER, 0), (USER, 1)):

@@ -20,6 +20,7 @@ from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState, Phase
 from orchestrator.domain.views import JobQuery
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
+from tests.fakes.app import asked_of
 
 SECOND = timedelta(seconds=1)
 
@@ -141,11 +142,9 @@ def test_everything_about_a_job_comes_in_one_statement(database: Database) -> No
         tx.files.add(a_file(), None)
         tx.runs.add_many([a_run()], NOW)
         tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
-    asked: list[str] = []
-    sa.event.listen(database.single, "before_cursor_execute", lambda *words: asked.append(words[2]))
-    with database.read() as tx:
+    with asked_of(database) as asked, database.read() as tx:
         detail = tx.reads.detail(JOB_ID, "project-1")
-    assert [statement[:6] for statement in asked if statement != "BEGIN"] == ["SELECT"]
+    assert [statement[:6] for statement in asked.statements] == ["SELECT"]
     with database.read() as tx:
         assert detail.log == tx.reads.log(JOB_ID)
         assert detail.files == tx.files.of_job(JOB_ID)

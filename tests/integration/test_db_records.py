@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from orchestrator.domain.model import CommentType, FileKind, FileState, JobId, R
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState, Phase
 from orchestrator.domain.views import JobQuery
+from orchestrator.ports.store import OnceKey
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
 from tests.fakes.app import asked_of
 
@@ -264,13 +265,26 @@ def test_keys_are_found_by_id_and_by_token(database: Database) -> None:
 
 def test_a_repeated_request_gets_the_first_answer(database: Database) -> None:
     with database.begin() as tx:
-        assert tx.idempotency.begin("p", "k", "f", NOW) is None
-        assert tx.idempotency.begin("p", "k", "f", NOW) == (None, None), "the first one is under way"
-        tx.idempotency.finish("p", "k", 201, "{}")
-        assert tx.idempotency.begin("p", "k", "f", NOW) == (201, "{}")
-        assert tx.idempotency.begin("another", "k", "g", NOW) is None
+        keys = tx.idempotency
+
+        def begin(project: str, fingerprint: str, token: str, now: datetime = NOW) -> OnceKey:
+            return keys.begin(
+                project, "k", fingerprint, made_id=f"id-{token}", token=token, now=now, until=now + SECOND,
+                expires_at=NOW if project == "p" else NOW + SECOND,
+            )  # fmt: skip
+
+        assert begin("p", "f", "one") == ("id-one", True, None, None)
+        assert begin("p", "f", "two") == ("id-one", False, None, None), "the first one is under way"
+        assert begin("p", "f", "two", NOW + SECOND) == ("id-one", True, None, None), "the first one went silent"
+        for tell in (lambda: keys.finish("p", "k", "one", 500, ""), lambda: keys.forget("p", "k", "one")):
+            tell()  # nobody listens to it any more
+        keys.release("p", "k", "two", NOW + SECOND)
+        assert begin("p", "f", "three", NOW + SECOND).is_ours
+        keys.finish("p", "k", "three", 201, "{}")
+        assert begin("p", "f", "four", NOW + 9 * SECOND) == ("id-one", False, 201, "{}")
+        assert begin("another", "g", "five").is_ours
         with pytest.raises(Conflict):
-            tx.idempotency.begin("p", "k", "other", NOW)
-        tx.idempotency.forget("another", "k")
-        assert tx.idempotency.begin("another", "k", "g", NOW + SECOND) is None
+            begin("p", "other", "six")
+        keys.forget("another", "k", "five")
+        assert begin("another", "g", "seven") == ("id-seven", True, None, None)
         assert tx.idempotency.drop_expired(NOW + SECOND) == 1

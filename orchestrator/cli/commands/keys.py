@@ -100,7 +100,9 @@ def _duration(text: str) -> timedelta:
 def disable(context: typer.Context, key_id: AccessKey, *, as_json: AsJson = False) -> None:
     """Refuse a key from now on."""
     app_of(given(context)).keys.disable(key_id, by=me())
-    emit({"access_key": key_id, "disabled": True}) if as_json else say(f"key {key_id} is refused from now on")
+    emit({"access_key": key_id, "disabled": True}) if as_json else say(
+        f"key {key_id} is refused, within a second by every process"
+    )
 
 
 @key.command("new")

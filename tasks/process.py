@@ -19,7 +19,6 @@ import structlog
 from orchestrator.app.context import new_token
 from orchestrator.app.engine import BUDGET
 from orchestrator.bootstrap import build_app
-from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.logs import configure_logging
 from orchestrator.settings import Settings, load
@@ -44,9 +43,10 @@ class Process:
         configure_logging(settings.log.level, settings.log.format)
         self.pid = os.getpid()
         self.app: App = build_app(settings)
-        self.app.engine.report = self.app.runs.report = _report
-        self.app.engine.stopping = self._is_stopping
-        self._drains = Drains(self.app.engine.drain, self.app.context.waker.wake)
+        self.app.engine.report = self.app.runs.report = self.app.preparation.report = _report
+        self.app.engine.stopping = self.app.preparation.stopping = self._is_stopping
+        self._work = self.app.work
+        self._drains = Drains(lambda work: self._work[work](), self.app.context.waker.wake)
         self._stopped = threading.Event()
         self._alive = f"worker:{socket.gethostname()}"
         tick_s = settings.worker.tick.total_seconds()
@@ -69,17 +69,20 @@ class Process:
             if timer.is_alive():
                 timer.join(max(0.0, ends_s - time.monotonic()))
 
-    def drain(self, effect: Effect) -> None:
-        """Answer a wake-up. Never raises for a database that is away: the timers come back to it."""
+    def drain(self, work: str) -> None:
+        """Answer a wake-up for an effect, or for other work of the app.
+
+        Never raises for a database that is away: the timers come back to it.
+        """
         if self._is_stopping():
             return
         try:
-            moved = self._drains.drain(effect)
+            moved = self._drains.drain(work)
         except DatabaseUnavailable as exc:
-            log.warning("drain_skipped", effect=effect.value, error=exc.message)
+            log.warning("drain_skipped", effect=str(work), error=exc.message)
         else:
             if moved:
-                log.info("drained", effect=effect.value, moves=moved)
+                log.info("drained", effect=str(work), moves=moved)
 
     def sweep(self, name: str) -> None:
         """Run a sweep if it is due. Never raises for a database that is away."""
@@ -109,8 +112,8 @@ class Process:
                 log.exception("tick_failed")
 
     def _drain_all(self) -> None:
-        for effect in self.app.engine.effects:
-            self.drain(effect)
+        for work in self._work:
+            self.drain(work)
 
     def _sweep_due(self) -> None:
         for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
@@ -123,41 +126,41 @@ class Process:
 
 
 class Drains:
-    """Coalesces wake-ups: one drain of an effect at a time; what is asked meanwhile is one more round of it."""
+    """Coalesces wake-ups: one drain of one kind at a time; what is asked meanwhile is one more round of it."""
 
-    def __init__(self, drain: Callable[[Effect], int], wake: Callable[[str], None]) -> None:
+    def __init__(self, drain: Callable[[str], int], wake: Callable[[str], None]) -> None:
         self._drain = drain
         self._wake = wake
         self._lock = threading.Lock()
-        self._running: set[Effect] = set()
-        self._again: set[Effect] = set()
+        self._running: set[str] = set()
+        self._again: set[str] = set()
 
-    def drain(self, effect: Effect) -> int:
-        """Drain `effect`; 0 at once if another thread is at it, which then looks once more."""
+    def drain(self, work: str) -> int:
+        """Drain `work`; 0 at once if another thread is at it, which then looks once more."""
         with self._lock:
-            if effect in self._running:
-                self._again.add(effect)
+            if work in self._running:
+                self._again.add(work)
                 return 0
-            self._running.add(effect)
+            self._running.add(work)
         began_s, moved = time.monotonic(), 0
         try:
             while True:
-                moved += self._drain(effect)
+                moved += self._drain(work)
                 with self._lock:
-                    if effect not in self._again:
-                        self._running.discard(effect)
+                    if work not in self._again:
+                        self._running.discard(work)
                         return moved
-                    self._again.discard(effect)
+                    self._again.discard(work)
                     if time.monotonic() - began_s < BUDGET.total_seconds():
                         continue
-                    self._running.discard(effect)
+                    self._running.discard(work)
                 # this task has worked long enough; the next one goes on
-                self._wake(effect.value)
+                self._wake(work)
                 return moved
         except BaseException:
             with self._lock:
-                self._running.discard(effect)
-                self._again.discard(effect)
+                self._running.discard(work)
+                self._again.discard(work)
             raise
 
 

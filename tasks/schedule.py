@@ -17,7 +17,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     sweeps = {
         f"sweep {sweep.name}": _entry(task_name(sweep.name), max(sweep.every, SWEEP_AT_MOST_EVERY)) for sweep in SWEEPS
     }
-    return sweeps | {f"effect {effect}": _entry(task_name(effect), EFFECT_EVERY) for effect in DRAINED}
+    return sweeps | {f"effect {work}": _entry(task_name(work), EFFECT_EVERY) for work in DRAINED}
 
 
 def _entry(task: str, every: timedelta) -> dict[str, Any]:

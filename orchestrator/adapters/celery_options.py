@@ -7,9 +7,10 @@ from typing import Final
 from kombu import Exchange, Queue
 
 from orchestrator.domain.commands import Effect
+from orchestrator.domain.media_items import PREPARE_MEDIA
 
 BY_SWEEPS: Final = {Effect.RETRY: "due_retries", Effect.OVERDUE: "overdue"}  # effects that sweeps ask about
-DRAINED: Final = tuple(effect for effect in Effect if effect not in BY_SWEEPS)  # by workers
+DRAINED: Final = (*(effect.value for effect in Effect if effect not in BY_SWEEPS), PREPARE_MEDIA)  # by workers
 QUEUES: Final = ("effects", "sweeps")
 EXCHANGE: Final = "understudy"
 NO_BROKER: Final = "memory://localhost"  # Celery wants one; nothing ever arrives there
@@ -28,14 +29,13 @@ _REDIS: Final = {
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
-_DRAINED_NAMES: Final = frozenset(effect.value for effect in DRAINED)
 _SWEEP_OF: Final = {effect.value: sweep for effect, sweep in BY_SWEEPS.items()}
 _RABBITMQ: Final = {"confirm_publish": True}
 
 
 def task_name(name: str) -> str:
-    """The Celery task behind a wake-up for an effect or a sweep: `effects.verify`, `sweeps.observe_runs`."""
-    if name in _DRAINED_NAMES:
+    """The Celery task behind a wake-up for work or a sweep: `effects.verify`, `sweeps.observe_runs`."""
+    if name in DRAINED:
         return f"effects.{name}"
     return f"sweeps.{_SWEEP_OF.get(name, name)}"
 

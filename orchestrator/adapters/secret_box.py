@@ -19,7 +19,7 @@ class FernetBox:
 
     Args:
         keys: the first one encrypts, all of them decrypt. To rotate, put a new key first and keep the old ones until
-            every secret was sealed again.
+            every secret was sealed again (`understudy key rotate-encryption`).
 
     Raises:
         Invalid: no key, or one that is not 32 bytes in URL-safe base64.
@@ -29,10 +29,11 @@ class FernetBox:
         if not keys:
             raise Invalid("there is no encryption key; make one with `understudy key new`")
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            fernets = [Fernet(key) for key in keys]
         except ValueError:
             # without the cause: it could show the key
             raise Invalid("an encryption key is not 32 bytes in URL-safe base64") from None
+        self._present, self._fernet = fernets[0], MultiFernet(fernets)
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
@@ -43,3 +44,11 @@ class FernetBox:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
             raise Invalid("a stored secret was sealed with a key that is not configured any more") from None
+
+    def reseal(self, sealed: str) -> str | None:
+        """The secret under the first key; None: it is already. Raises as `open` does."""
+        try:
+            self._present.decrypt(sealed)
+        except InvalidToken:
+            return self.seal(self.open(sealed))
+        return None

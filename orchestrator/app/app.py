@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from orchestrator.app.asset_files import AssetFiles
 from orchestrator.app.assets import Assets
+from orchestrator.app.audit import Audit
 from orchestrator.app.care import Care
 from orchestrator.app.context import Context
 from orchestrator.app.dispatch import Dispatcher
@@ -12,14 +16,20 @@ from orchestrator.app.intake import Intake
 from orchestrator.app.jobs import Jobs
 from orchestrator.app.keys import Keys
 from orchestrator.app.library import Library
+from orchestrator.app.media import MediaLibrary
+from orchestrator.app.media_prepare import Preparation
+from orchestrator.app.media_use import MediaUse
 from orchestrator.app.model_files import ModelFiles
+from orchestrator.app.nonces import Nonces
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
+from orchestrator.app.secrets import Secrets
 from orchestrator.app.sweeps import Sweeper
 from orchestrator.app.uploads import Uploads
 from orchestrator.app.verify import Verification
+from orchestrator.domain.media_items import PREPARE_MEDIA
 
 
 class App:
@@ -36,8 +46,19 @@ class App:
         self.library = Library(context)
         self.model_files = ModelFiles(context)
         self.asset_files = AssetFiles(context, self.sealing)
+        self.preparation = Preparation(context)
+        self.media = MediaLibrary(context, MediaUse(context, self.jobs, self.sealing, self.preparation))
         self.keys = Keys(context)
+        self.secrets = Secrets(context)
+        self.audit = Audit(context)
+        self.nonces = Nonces(context)
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
         self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library))
+
+    @property
+    def work(self) -> Mapping[str, Callable[[], int]]:
+        """What workers work off, by the name that it is woken by: gives how much was done."""
+        effects = {effect.value: partial(self.engine.drain, effect) for effect in self.engine.effects}
+        return {**effects, PREPARE_MEDIA: self.preparation.drain}

@@ -8,11 +8,11 @@ import mimetypes
 from contextlib import suppress
 from typing import Final
 
-from orchestrator.app.context import Context, new_id, new_token
+from orchestrator.app.context import Context
 from orchestrator.app.library import drop_file
 from orchestrator.app.sealing import Sealing, final_key_of
 from orchestrator.app.stored import StoredObject
-from orchestrator.app.uploads import Upload
+from orchestrator.app.uploads import Upload, begun, forget, signed
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.assets import (
     ANY_TYPE,
@@ -29,10 +29,12 @@ from orchestrator.domain.assets import (
     AssetFileTooLarge,
     AssetMainExists,
     decide,
+    has_main,
 )
-from orchestrator.domain.errors import CommandNotAllowed, Invalid, NotFound, Unavailable, UnderstudyError, UploadNotOpen
+from orchestrator.domain.errors import CommandNotAllowed, Invalid, NotFound, UnderstudyError, UploadNotOpen
 from orchestrator.domain.media import MediaKind, MediaRules
 from orchestrator.domain.model import File, FileKind, FileState
+from orchestrator.domain.uploads import PartPlan
 from orchestrator.ports.storage import ObjectInfo
 from orchestrator.ports.store import Tx
 
@@ -67,35 +69,25 @@ class AssetFiles:
         """
         with self._context.store.read() as tx:
             self._check(tx, tx.library.get(asset_id, caller.project_id), category, size_bytes)
-        at = self._context.clock()
-        staging = f"staging/{new_token()}"
-        guessed = mimetypes.guess_type(f"x.{file_type}" if file_type else name)[0] or "application/octet-stream"
-        upload_id = self._context.storage.create_upload(staging, guessed)
-        sizes = (size_bytes,) if parts == 1 and size_bytes else ()
-        file = File(
-            id=new_id(at), project_id=caller.project_id, job_id=None, kind=FileKind.ASSET, state=FileState.OPEN,
-            version=0, name=name, content_type=guessed, staging_key=staging, upload_id=upload_id, part_count=parts,
-            part_sizes=sizes, size_bytes=size_bytes, final_key=None, etag=None, sha256=None, created_at=at,
-            expires_at=at + self._context.timing.upload_url_lifetime,
+        guessed = mimetypes.guess_type(f"x.{file_type}" if file_type else name)[0]
+        agreed = PartPlan(parts, {1: size_bytes} if parts == 1 and size_bytes else None)
+        file = begun(
+            self._context, caller.project_id, FileKind.ASSET, name, agreed,
+            lifetime=self._context.timing.upload_url_lifetime, size_bytes=size_bytes, content_type=guessed,
         )  # fmt: skip
         held = AssetFile(
-            file.id, category, name, final_key_of(file), guessed, size_bytes or 0, None,
+            file.id, category, name, final_key_of(file), file.content_type, size_bytes or 0, None,
             AssetFileState.CREATING, md5, file_type,
         )  # fmt: skip
         try:
             with self._context.store.begin() as tx:
                 self._check(tx, tx.library.get(asset_id, caller.project_id), category, size_bytes)
                 tx.files.add(file, file.expires_at)
-                tx.library.add_file(asset_id, held, at)
+                tx.library.add_file(asset_id, held, file.created_at)
         except UnderstudyError:
-            with suppress(Unavailable):
-                self._context.storage.abort_upload(staging, upload_id)
+            forget(self._context, file)
             raise
-        urls = self._context.storage.presign_parts(
-            staging, upload_id, range(1, parts + 1), sizes={1: size_bytes} if sizes and size_bytes else None, now=at,
-            expires_in=self._context.timing.upload_url_lifetime,
-        )  # fmt: skip
-        return Upload(file, dict(enumerate(urls, start=1)), file.expires_at)
+        return signed(self._context, file, list(agreed.numbers))
 
     def _check(self, tx: Tx, asset: Asset, category: str, size_bytes: int | None) -> None:
         decide(asset, AssetCommand.TAKE_FILE)
@@ -178,6 +170,8 @@ class AssetFiles:
             asset, file = tx.library.file(file_id, caller.project_id)
             decide(asset, AssetCommand.TAKE_FILE)
             drop_file(self._context, tx, asset, file, self._context.clock())
+            if not has_main(tx.library.files([asset.id])[asset.id]):
+                self._follow(tx, asset, file, AssetCommand.MAIN_GONE)
 
     def _follow(self, tx: Tx, asset: Asset, file: AssetFile, command: AssetCommand) -> None:
         """An asset is what its main file is."""

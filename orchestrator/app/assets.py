@@ -29,7 +29,4 @@ class Assets:
 
     def download(self, file: AssetFile) -> str:
         """A URL that downloads a file of an asset as an attachment of a fixed type."""
-        return self._context.storage.presign_get(
-            file.key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
-            expires_in=self._context.timing.download_url_lifetime,
-        )  # fmt: skip
+        return self._context.download_url(file.key, file.name, file.content_type)

@@ -272,6 +272,14 @@ def assets(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
             report.failed.append(f"asset {asset.id}: {exc.message}")
 
 
+def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
+    if report.dry_run:
+        return
+    with care.context.store.begin(durable=False) as tx:
+        dropped = tx.nonces.drop_expired(now)
+    report.done += [f"{dropped} nonces"] * bool(dropped)
+
+
 def retention(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     timing, store, storage = care.context.timing, care.context.store, care.context.storage
     with store.read() as tx:
@@ -287,6 +295,7 @@ def retention(care: Care, report: SweepReport, now: datetime, limit: int) -> Non
             with store.begin() as tx:
                 if _erased(tx, job_id):
                     report.done.append(f"erase job {job_id}")
+    _old_media(care, report, now, limit)
     with _storage_trouble(report):
         _old_runs(care, report, now, limit)
     if not report.dry_run:
@@ -304,6 +313,24 @@ def _erased(tx: Tx, job_id: str) -> bool:
     tx.files.erase_of_job(job_id)
     tx.jobs.erase(job_id)
     return True
+
+
+def _old_media(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    """Deleted media and their files, once the objects are gone."""
+    store = care.context.store
+    with store.read() as tx:
+        deleted = tx.media.deleted_before(now - care.context.timing.keep_deleted, limit)
+        files = tx.files.get_many([file_id for _, file_id in deleted if file_id is not None])
+    for media_id, file_id in deleted:
+        file = files.get(file_id or "")
+        if file is not None and file.state not in {FileState.ABORTED, FileState.DELETED}:
+            continue
+        report.done.append(f"erase media {media_id}")
+        if not report.dry_run:
+            with store.begin() as tx:
+                tx.media.erase(media_id)
+                if file is not None:
+                    tx.files.erase(file.id)
 
 
 def _old_runs(care: Care, report: SweepReport, now: datetime, limit: int) -> None:

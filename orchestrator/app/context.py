@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.domain import uploads
 from orchestrator.domain.errors import Invalid
 from orchestrator.domain.model import Job
 from orchestrator.domain.profile import Profile
@@ -75,6 +76,13 @@ class Context:
     timing: Timing = Timing()
     batch: int = 250
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def download_url(self, key: str, name: str, content_type: str, lifetime: timedelta | None = None) -> str:
+        """A URL that downloads an object under a name: always as an attachment, of a type that no browser runs."""
+        return self.storage.presign_get(
+            key, filename=name, content_type=uploads.served_type(content_type), now=self.clock(),
+            expires_in=lifetime or self.timing.download_url_lifetime,
+        )  # fmt: skip
 
     def profile(self, name: str) -> Profile:
         """Raises Invalid for an unknown name."""

@@ -6,14 +6,13 @@ carried on in the same pass. Whoever dies in here loses a lease, never a job.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from orchestrator.app.context import Context, new_token
 from orchestrator.app.dispatch import Dispatcher
+from orchestrator.app.leases import kept
 from orchestrator.app.moves import Ask, effects_now, plan, waited_for, wake
 from orchestrator.app.outcome import Outcome, Started, Step
 from orchestrator.app.publish import Publishing
@@ -127,7 +126,7 @@ class Engine:
 
     def _stepped(self, token: str, effect: Effect, jobs: Sequence[Job]) -> list[Outcome]:
         began_at = self._context.clock()
-        with self._kept(token):
+        with kept(self._context, lambda tx, until: tx.jobs.renew(token, until)):
             try:
                 outcomes = self._steps[effect].work(jobs)
             except DatabaseUnavailable:
@@ -229,28 +228,6 @@ class Engine:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
         return self._held(token, move, now)
-
-    @contextmanager
-    def _kept(self, token: str) -> Iterator[None]:
-        """Renew the leases of a claim for as long as the block lasts."""
-        done = threading.Event()
-        lease = self._context.timing.lease
-
-        def renew() -> None:
-            while not done.wait(lease.total_seconds() / 3):
-                try:
-                    with self._context.store.begin(durable=False) as tx:
-                        tx.jobs.renew(token, self._context.clock() + lease)
-                except DatabaseUnavailable:
-                    continue  # the lease may run out; then another worker does the step, and this one's write loses
-
-        keeper = threading.Thread(target=renew, name="lease-keeper", daemon=True)
-        keeper.start()
-        try:
-            yield
-        finally:
-            done.set()
-            keeper.join()
 
 
 def _leased(moves: Sequence[Move]) -> list[Job]:

@@ -5,8 +5,7 @@ Uploads of one call are begun side by side at the store, and written with the jo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -38,9 +37,6 @@ from orchestrator.ports.store import Tx
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
 _NAME_LIMIT: Final = 256
-# Pictures and papers are copied in a moment; for a film somebody asks again.
-_LOOKS: Final = 100
-_BETWEEN_LOOKS_S: Final = 0.05
 
 
 class Want(NamedTuple):
@@ -86,12 +82,12 @@ class Intake:
 
     def update(
         self, caller: Caller, job_id: str, wants: Sequence[Want], *, sheet: Mapping[str, object],
-        attributes: Mapping[str, object], replaces_video: bool,
+        attributes: Callable[[Mapping[str, object]], Mapping[str, object]], replaces_video: bool,
     ) -> Mapping[FileKind, Upload]:  # fmt: skip
         """Change a job whose review failed, and give fresh addresses; earlier ones of the same kinds die.
 
         Args:
-            attributes: laid over those the job has.
+            attributes: makes the new ones of those the job has.
             replaces_video: the log says so.
 
         Raises:
@@ -112,7 +108,7 @@ class Intake:
             at = self._context.clock()
             job = tx.jobs.get(job_id)
             move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
-            tx.jobs.move(move, **sheet, attributes={**tx.reads.sheet(job_id).attributes, **attributes})
+            tx.jobs.move(move, **sheet, attributes=dict(attributes(tx.reads.sheet(job_id).attributes)))
             if replaces_video:
                 video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
                 move = plan(profile, move.after, video, at)
@@ -218,18 +214,9 @@ class Intake:
                 return f"{name} is not all there: {exc.message}"
             except (UploadError, Refused):  # somebody else has it, or has submitted already
                 file = self._now(file)
-        return (
-            None if self._is_sealed_soon(file) else f"{name} is being sealed at this moment: submit again in a minute"
-        )
-
-    def _is_sealed_soon(self, file: File) -> bool:
-        """Whether a file is out of the way, when whoever seals it has had a moment to end."""
-        for _ in range(_LOOKS):
-            if file.state is not FileState.SEALING:
-                return True
-            time.sleep(_BETWEEN_LOOKS_S)
-            file = self._now(file)
-        return False
+        if self._sealing.awaited(file).state is FileState.SEALING:
+            return f"{name} is being sealed at this moment: submit again in a minute"
+        return None
 
     def _now(self, file: File) -> File:
         with self._context.store.read() as tx:

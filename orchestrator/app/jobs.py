@@ -11,12 +11,12 @@ from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller, Role
-from orchestrator.domain.assets import AssetState
+from orchestrator.domain.assets import AssetNotFound, AssetState
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Forbidden, GuardRefused, Invalid, NotFound, StaleJob
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Change, FileState, Job, JobId, JobSheet, Move
-from orchestrator.domain.profile import SWITCHES
+from orchestrator.domain.model import Change, FileKind, FileState, Job, JobId, JobSheet, Move
+from orchestrator.domain.profile import SWITCHES, Profile
 from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME
 from orchestrator.domain.states import TERMINAL, JobState
 from orchestrator.domain.transitions import SETTINGS
@@ -33,6 +33,8 @@ _BY_OWNERS: Final = frozenset(command for _, command, who in machine.ROWS if who
 # These learn from the material again, so it must still be there: its owner may have deleted the video since.
 _LEARNS_AGAIN: Final = frozenset({Command.RESET, Command.REPAIR, *(stage.redo for stage in LEARNING)})
 _NEEDS_MATERIAL: Final = _LEARNS_AGAIN | {Command.REDO_VIDEO_ANALYZE}
+# These say that a file has been put in by hand.
+_TELLS_OF_FILES: Final = frozenset({Command.UPLOAD_MASK, Command.UPLOAD_ACTION_MARK, Command.UPLOAD_BEAUTY_VIDEO})
 _ROLES: Final = tuple(Role)
 
 
@@ -80,8 +82,7 @@ class Jobs:
             Invalid: unknown profile or switch, a name or priority outside its limits.
         """
         kind = self._context.profile(profile)
-        if not 1 <= len(name) <= kind.name_limit:
-            raise Invalid(f"the name has {len(name)} characters; {profile} takes 1 to {kind.name_limit}", field="name")
+        _check_name(name, kind)
         _check_priority(priority)
         if unknown := sorted(switches - kind.all_switches - set(SWITCHES)):
             raise Invalid(f"there are no switches {unknown}; there are {sorted(SWITCHES)}", field="switches")
@@ -123,9 +124,10 @@ class Jobs:
             job = tx.jobs.get(job_id)
             actor = actor_of(caller, job, command)
             completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
-            missing = self._missing(tx, job) if command in _NEEDS_MATERIAL else ()
+            held = _held(tx, job) if command in _NEEDS_MATERIAL | _TELLS_OF_FILES else frozenset()
+            missing = self._missing(job, held) if command in _NEEDS_MATERIAL else ()
             ask = Ask(
-                command, actor, caller.name, Given(missing=missing, comment=comment, completed=completed),
+                command, actor, caller.name, Given(missing, held, comment, completed),
                 description=description or comment, details=details, assign=assign,
                 message=_message_after(command, comment),
             )  # fmt: skip
@@ -142,8 +144,7 @@ class Jobs:
 
         return self.transact(work).after
 
-    def _missing(self, tx: Tx, job: Job) -> tuple[str, ...]:
-        held = frozenset(file.kind for file in tx.files.of_job(job.id, FileState.SEALED))
+    def _missing(self, job: Job, held: frozenset[FileKind]) -> tuple[str, ...]:
         return tuple(self._context.profile_of(job).lacking(job.switches, held).values())
 
     def transact(self, work: Callable[[Tx], Move]) -> Move:
@@ -166,11 +167,43 @@ class Jobs:
         if name is not None:
             with self._context.store.read() as tx:
                 kind = self._context.profile_of(tx.jobs.get(job_id, _scope(caller)))
-            if not 1 <= len(str(name)) <= kind.name_limit:
-                raise Invalid(
-                    f"the name has {len(str(name))} characters; 1 to {kind.name_limit} are allowed", field="name"
-                )
+            _check_name(str(name), kind)
         return self.ask(caller, job_id, command, details={"fields": sorted(sheet)}, sheet=sheet)
+
+    def change(
+        self, caller: Caller, job_id: str, *, name: str | None = None, description: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> Job:  # fmt: skip
+        """Change what is given: name and description wherever the job is, and of its model too; the rest as `edit`.
+
+        Args:
+            attributes: laid over those the job has.
+
+        Raises:
+            CommandNotAllowed: attributes are given, and the job is at work or done.
+        """
+        told = {key: text for key, text in (("name", name), ("description", description)) if text is not None}
+        command = Command.EDIT if attributes else Command.DESCRIBE
+
+        def work(tx: Tx) -> Move:
+            job = tx.jobs.get(job_id, _scope(caller))
+            kind = self._context.profile_of(job)
+            if name is not None:
+                _check_name(name, kind)
+            changed: dict[str, object] = {"fields": sorted({*told, *(attributes or {})})}
+            ask = Ask(command, actor_of(caller, job, command), caller.name, details=changed)
+            at = self._context.clock()
+            move = plan(kind, job, ask, at)
+            values: dict[str, object] = dict(told)
+            if attributes:
+                values["attributes"] = {**tx.reads.sheet(job_id).attributes, **attributes}
+            tx.jobs.move(move, **values)
+            if told and job.asset_id is not None:
+                with suppress(AssetNotFound):  # thrown away since
+                    tx.library.save(tx.library.get(job.asset_id, job.project_id), **told, updated_at=at)
+            return move
+
+        return self.transact(work).after
 
     def delete(self, caller: Caller, job_id: str) -> None:
         """Take the job away with its files and its model; objects follow by the retention sweep."""
@@ -290,12 +323,12 @@ class Jobs:
         """What this caller may ask of this job now: buttons, and hints in errors."""
         job = detail.job
         held = frozenset(file.kind for file in detail.files if file.state is FileState.SEALED)
-        missing = tuple(self._context.profile_of(job).lacking(job.switches, held).values())
+        missing = self._missing(job, held)
         completed: frozenset[str] = frozenset()
         if job.approved and caller.role is not Role.USER:  # only admins' commands ask for it, of approved jobs
             with self._context.store.read() as tx:
                 completed = frozenset(tx.runs.succeeded([job.id])[job.id])
-        given = Given(missing=missing, completed=completed, comment="?", run_id=job.run_id)
+        given = Given(missing=missing, held=held, completed=completed, comment="?", run_id=job.run_id)
         actors = [Actor.USER, *([Actor.ADMIN] if caller.role is not Role.USER else [])]
         found = {command for actor in actors for command in machine.commands_open(job, actor, given)}
         if caller.role is Role.REVIEWER:
@@ -303,6 +336,10 @@ class Jobs:
         if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
             found -= _BY_OWNERS
         return sorted(found - _LEARNS_AGAIN if missing else found)
+
+
+def _held(tx: Tx, job: Job) -> frozenset[FileKind]:
+    return frozenset(file.kind for file in tx.files.of_job(job.id, FileState.SEALED))
 
 
 def discard(tx: Tx, move: Move) -> None:
@@ -326,6 +363,12 @@ def hand_over(tx: Tx, move: Move) -> None:
 
 def _scope(caller: Caller) -> str | None:
     return None if caller.sees_all_projects else caller.project_id
+
+
+def _check_name(name: str, profile: Profile) -> None:
+    if not 1 <= len(name) <= profile.name_limit:
+        said = f"the name has {len(name)} characters; {profile.name} takes 1 to {profile.name_limit}"
+        raise Invalid(said, field="name")
 
 
 def _check_priority(priority: int) -> None:

@@ -1,4 +1,4 @@
-"""Projects and keys: who may come in, and as whom."""
+"""Projects and keys: who may come in, and as whom. Every change says who made it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.domain.actors import Caller, Role
-from orchestrator.domain.errors import Invalid, NotFound, Unauthenticated
-from orchestrator.ports.store import KeyRow
+from orchestrator.domain.actors import MACHINE, Caller, Role
+from orchestrator.domain.audit import Act
+from orchestrator.domain.errors import Invalid, KeyDisabled, NotFound, Unauthenticated
+from orchestrator.ports.store import KeyRow, Tx
 
+MAX_OVERLAP: Final = timedelta(days=90)
 _LETTERS = string.ascii_uppercase + string.digits
 _ID_LIMIT = 64
 
@@ -40,7 +44,9 @@ class Keys:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def add_project(self, project_id: str, name: str = "", attributes: Mapping[str, object] | None = None) -> bool:
+    def add_project(
+        self, project_id: str, name: str = "", attributes: Mapping[str, object] | None = None, *, by: Caller = MACHINE
+    ) -> bool:
         """A project (a tenant). False: it was there already.
 
         Raises:
@@ -49,28 +55,57 @@ class Keys:
         letters = project_id.replace("-", "").replace("_", "")
         if not (1 <= len(project_id) <= _ID_LIMIT and letters.isascii() and letters.isalnum()):
             raise Invalid(f"project id {project_id!r}: 1 to {_ID_LIMIT} letters, digits, '-' and '_' are allowed")
+        at = self._context.clock()
         with self._context.store.begin() as tx:
-            return tx.keys.add_project(project_id, name or project_id, self._context.clock(), attributes or {})
+            made = tx.keys.add_project(project_id, name or project_id, at, attributes or {})
+            if made:
+                tx.audit.add(by, Act.CREATE_PROJECT, project_id, at)
+        return made
 
-    def create(self, project_id: str, role: Role, name: str) -> NewKey:
+    def create(self, project_id: str, role: Role, name: str, *, by: Caller = MACHINE) -> NewKey:
         """A key with a signing secret and a bearer token. Raises Conflict when the project does not exist."""
-        key = NewKey(
-            id="".join(secrets.choice(_LETTERS) for _ in range(20)), project_id=project_id, role=role, name=name,
-            secret=secrets.token_urlsafe(30), token=f"understudy_{secrets.token_urlsafe(32)}",
-        )  # fmt: skip
-        sealed = self._context.secret_box.seal(key.secret)
+        key, at = _new_key(project_id, role, name), self._context.clock()
         with self._context.store.begin() as tx:
-            tx.keys.add(
-                key.id, project_id, role=role, name=name, at=self._context.clock(),
-                secret_encrypted=sealed, token_hash=_hash(key.token),
-            )  # fmt: skip
+            self._add(tx, key, at)
+            tx.audit.add(by, Act.CREATE_KEY, key.id, at, project_id=project_id, role=role.value, name=name)
         return key
 
-    def disable(self, key_id: str) -> None:
-        """Refuse a key from now on. Raises NotFound."""
+    def replace(self, key_id: str, overlap: timedelta = timedelta(0), *, by: Caller = MACHINE) -> NewKey:
+        """A key with fresh secrets in the place of another: same project, role and name.
+
+        Args:
+            overlap: the old key is let in for so long, so that its users have time to change; up to 90 days.
+
+        Raises:
+            NotFound: there is no such key in use.
+            Invalid: the overlap is negative or too long.
+        """
+        if not timedelta(0) <= overlap <= MAX_OVERLAP:
+            raise Invalid(f"the overlap is {overlap}; 0 to {MAX_OVERLAP.days} days are allowed", field="overlap")
+        at = self._context.clock()
         with self._context.store.begin() as tx:
-            if not tx.keys.disable(key_id, self._context.clock()):
+            old = tx.keys.by_id(key_id)
+            if old is None or not tx.keys.disable(key_id, at + overlap):
                 raise NotFound(f"there is no key {key_id} in use", key_id=key_id)
+            key = _new_key(old.project_id, old.role, old.name)
+            self._add(tx, key, at)
+            refused_at = (at + overlap).isoformat()
+            tx.audit.add(by, Act.REPLACE_KEY, key_id, at, replaced_by=key.id, refused_at=refused_at)
+        return key
+
+    def _add(self, tx: Tx, key: NewKey, at: datetime) -> None:
+        tx.keys.add(
+            key.id, key.project_id, role=key.role, name=key.name, at=at,
+            secret_encrypted=self._context.secret_box.seal(key.secret), token_hash=_hash(key.token),
+        )  # fmt: skip
+
+    def disable(self, key_id: str, *, by: Caller = MACHINE) -> None:
+        """Refuse a key from now on. Raises NotFound."""
+        at = self._context.clock()
+        with self._context.store.begin() as tx:
+            if not tx.keys.disable(key_id, at):
+                raise NotFound(f"there is no key {key_id} in use", key_id=key_id)
+            tx.audit.add(by, Act.DISABLE_KEY, key_id, at)
 
     def all(self) -> Sequence[KeyRow]:
         """Every key of every project, disabled ones too."""
@@ -83,25 +118,39 @@ class Keys:
             row = tx.keys.by_token(_hash(token))
         if row is None:
             raise Unauthenticated("the token is not known")
-        if row.disabled_at is not None:
+        if self._is_disabled(row):
             raise Unauthenticated("the token is disabled")
-        return Caller(row.project_id, row.role, row.name)
+        return _caller(row)
 
     def is_token_of(self, access_key: str, token: str) -> bool:
         """Whether `token` is the bearer token of that key, which stands for the session token of a temporary key."""
         with self._context.store.read() as tx:
             row = tx.keys.by_token(_hash(token))
-        return row is not None and row.id == access_key and row.disabled_at is None
+        return row is not None and row.id == access_key and not self._is_disabled(row)
 
     def secret_of(self, access_key: str) -> tuple[str, Caller]:
-        """The signing secret of an access key and who comes with it. Raises Unauthenticated."""
+        """The signing secret of an access key and who comes with it. Raises Unauthenticated, KeyDisabled."""
         with self._context.store.read() as tx:
             row = tx.keys.by_id(access_key)
         if row is None or row.secret_encrypted is None:
             raise Unauthenticated(f"the access key {access_key[:128]} is not known")
-        if row.disabled_at is not None:
-            raise Unauthenticated(f"the access key {access_key} is disabled")
-        return self._context.secret_box.open(row.secret_encrypted), Caller(row.project_id, row.role, row.name)
+        if self._is_disabled(row):
+            raise KeyDisabled(f"the access key {access_key} is disabled")
+        return self._context.secret_box.open(row.secret_encrypted), _caller(row)
+
+    def _is_disabled(self, row: KeyRow) -> bool:
+        return row.disabled_at is not None and row.disabled_at <= self._context.clock()
+
+
+def _caller(row: KeyRow) -> Caller:
+    return Caller(row.project_id, row.role, row.name, key_id=row.id)
+
+
+def _new_key(project_id: str, role: Role, name: str) -> NewKey:
+    return NewKey(
+        id="".join(secrets.choice(_LETTERS) for _ in range(20)), project_id=project_id, role=role, name=name,
+        secret=secrets.token_urlsafe(30), token=f"understudy_{secrets.token_urlsafe(32)}",
+    )  # fmt: skip
 
 
 def _hash(token: str) -> str:

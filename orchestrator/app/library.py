@@ -20,6 +20,8 @@ from orchestrator.domain.assets import (
     AssetQuery,
     AssetState,
     decide,
+    has_main,
+    may_be_fetched,
 )
 from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
 from orchestrator.domain.model import FileState
@@ -30,6 +32,9 @@ BIN_LIFETIME: Final = timedelta(days=7)
 """How long the recycle bin keeps an asset."""
 
 MAX_REREADS: Final = 4
+Planned = tuple[str, datetime]
+"""BLOCK or DELETE, and when."""
+
 _PLANNED: Final = {"BLOCK": AssetCommand.FREEZE, "DELETE": AssetCommand.RECYCLE}
 
 
@@ -49,9 +54,12 @@ class Library:
 
     def create(
         self, caller: Caller, kind: str, name: str, *, description: str = "", tags: Sequence[str] = (), order: int = 0,
-        attributes: Mapping[str, object], share: Share | None = None, due_at: datetime | None = None,
+        attributes: Mapping[str, object], share: Share | None = None, planned: Sequence[Planned] = (),
     ) -> Asset:  # fmt: skip
         """An asset without files.
+
+        Args:
+            planned: what is to be done by itself, and when.
 
         Raises:
             Forbidden: models come from training only.
@@ -61,8 +69,9 @@ class Library:
             raise Forbidden(f"assets of type {kind} are made by training")
         at = self._context.clock()
         asset = Asset(
-            new_id(at), caller.project_id, None, kind, AssetState.CREATING, name, description, dict(attributes), at, at,
-            app_user_id=caller.app_user_id, tags=list(tags), asset_order=order, due_at=due_at,
+            new_id(at), caller.project_id, None, kind, AssetState.CREATING, name, description,
+            {**attributes, **_kept_plan(planned)}, at, at, app_user_id=caller.app_user_id, tags=list(tags),
+            asset_order=order, due_at=_first(planned),
         )  # fmt: skip
         with self._context.store.begin() as tx:
             _check_name(tx, asset, name, kind)
@@ -74,15 +83,18 @@ class Library:
     def update(
         self, caller: Caller, asset_id: str, *, state: AssetCommand | None = None, share: Share | None = None,
         attributes: Mapping[str, object] | Callable[[Mapping[str, object]], Mapping[str, object]] | None = None,
-        **values: object,
+        planned: Sequence[Planned] | None = None, **values: object,
     ) -> Asset:  # fmt: skip
         """Change what is given.
 
         Args:
             state: how the state moves.
             attributes: laid over those there are, or what makes the new ones of them.
-            values: name, description, type, tags, asset_order, due_at.
+            planned: in the place of what was planned; None leaves that.
+            values: name, description, type, tags, asset_order.
         """
+        if planned is not None:
+            values["due_at"] = _first(planned)
 
         def work(tx: Tx, asset: Asset) -> Asset:
             target = decide(asset, AssetCommand.EDIT)
@@ -96,6 +108,8 @@ class Library:
             kept = asset.attributes
             if attributes is not None:
                 kept = attributes(kept) if callable(attributes) else {**kept, **attributes}
+            if planned is not None:
+                kept = {**kept, **_kept_plan(planned)}
             if share is not None:
                 self._share(tx, asset, share)
             return tx.library.save(
@@ -119,7 +133,9 @@ class Library:
             values |= {"due_at": None, "deleted_at": at}
             self._erase_files(tx, asset, at)
         elif asset.state is AssetState.DELETING:
-            values["due_at"] = None
+            values["due_at"] = _planned(asset, at)[1]
+            if not has_main(tx.library.files([asset.id])[asset.id]):
+                values["state"] = AssetState.CREATING  # as it was thrown away
         return tx.library.save(asset, **values)
 
     def share(self, caller: Caller, asset_id: str, share: Share, attributes: Mapping[str, object]) -> Asset:
@@ -145,12 +161,11 @@ class Library:
             asset = tx.library.get(asset_id, caller.project_id, shared_at=self._context.clock())
             return asset, tx.library.files([asset.id])[asset.id]
 
-    def download(self, file: AssetFile) -> str:
-        """A URL that downloads a file as an attachment of a fixed type."""
-        return self._context.storage.presign_get(
-            file.key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
-            expires_in=self._context.timing.download_url_lifetime,
-        )  # fmt: skip
+    def download(self, asset: Asset, file: AssetFile) -> str | None:
+        """A URL that downloads a file as an attachment of a fixed type; None for one that is not shown to anybody."""
+        if not may_be_fetched(asset, file):
+            return None
+        return self._context.download_url(file.key, file.name, file.content_type)
 
     # what happens by itself
 
@@ -214,6 +229,14 @@ def _delete_object(context: Context, key: str) -> None:
         context.storage.delete(key)
     except (Unavailable, UploadError):  # erased with its job at last
         return
+
+
+def _kept_plan(planned: Sequence[Planned]) -> dict[str, object]:
+    return {"planned": [[word, at.isoformat()] for word, at in planned]} if planned else {"planned": None}
+
+
+def _first(planned: Sequence[Planned]) -> datetime | None:
+    return min((at for _, at in planned), default=None)
 
 
 def _planned(asset: Asset, now: datetime) -> tuple[AssetCommand | None, datetime | None]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestrator.app.context import Context
-from orchestrator.domain import machine
+from orchestrator.domain import actors, machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import Invalid
@@ -19,7 +19,7 @@ from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES, FailureClass
 from orchestrator.domain.stages import STAGE_OF_WAITING
 from orchestrator.domain.transitions import Transition
 
-MACHINE = "understudy"  # who the log names for moves of the machine itself
+MACHINE = actors.MACHINE.name  # who the log names for moves of the machine itself
 
 
 class Ask(NamedTuple):

@@ -15,9 +15,10 @@ from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.editions import is_wide
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, JobSheet
+from orchestrator.domain.model import FileKind, FileState, Job, JobSheet
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
@@ -83,6 +84,7 @@ class Publishing:
         with self._context.store.read() as tx:
             succeeded = tx.runs.succeeded([job.id for job in jobs])
             sheets = tx.reads.sheets([job.id for job in jobs])
+            files = tx.files.of_jobs([job.id for job in jobs], FileState.SEALED)
         outcomes = []
         for job in jobs:
             runs = succeeded[job.id].values()
@@ -92,17 +94,19 @@ class Publishing:
             except Unavailable:
                 outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
             else:
-                outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id]))
+                videos = [file for file in files[job.id] if file.kind is FileKind.TRAINING_VIDEO]
+                wide = any(is_wide(video.facts) for video in videos)
+                outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id], wide=wide))
         return outcomes
 
-    def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet) -> Outcome:
+    def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet, *, wide: bool) -> Outcome:
         at = self._context.clock()
         row = machine.decide(job, Command.PUBLISH, Actor.SYSTEM)
         state = AssetState.ACTIVED if row.target in TERMINAL else AssetState.UNACTIVED
         asset_id = job.asset_id or new_id(at)
         asset = Asset(
             asset_id, job.project_id, job.id, MODEL_TYPE, state, sheet.name, sheet.description,
-            {"profile": job.profile, **sheet.attributes}, at, at,
+            {"profile": job.profile, "wide": wide, **sheet.attributes}, at, at,
         )  # fmt: skip
         profile = self._context.profile_of(job)
         category = {profile.model_file: "MAIN", profile.thumbnail_file: "COVER"}

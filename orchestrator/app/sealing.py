@@ -7,9 +7,10 @@ nobody works on any more is taken up again by the sweep, which looks at what is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from orchestrator.app.context import Context
@@ -27,12 +28,16 @@ from orchestrator.domain.errors import (
     UploadIncomplete,
     UploadNotOpen,
 )
+from orchestrator.domain.media_items import PREPARE_MEDIA
 from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, StoredPart, UploadGone
 from orchestrator.ports.store import Tx
 
 # A copy of 500 GB within one store takes minutes; nobody else may complete meanwhile.
 SEAL_LEASE: Final = timedelta(minutes=15)
+# Pictures and papers are copied in a moment; for a film somebody asks again.
+_LOOKS: Final = 100
+_BETWEEN_LOOKS_S: Final = 0.05
 BY_ADMINS: Final = frozenset({FileKind.MASK, FileKind.ACTION_MARK, FileKind.BEAUTY_VIDEO})
 _CONFIRMED: Final = {FileKind.TRAINING_VIDEO: Command.CONFIRM_VIDEO, FileKind.COVER: Command.CONFIRM_COVER}
 
@@ -61,11 +66,21 @@ class Sealing:
             raise UploadNotOpen(f"the upload of file {file.id} is expired", file_id=file.id, state="expired")
         if file.job_id is not None:
             with self._context.store.read() as tx:
-                self._confirmed(tx.jobs.get(file.job_id), file, caller)
+                self.confirmed(tx.jobs.get(file.job_id), file, caller)
         self._checked_parts(file)
         with self._context.store.begin() as tx:
             file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + SEAL_LEASE)
         return self.finish(file, caller)
+
+    def awaited(self, file: File) -> File:
+        """The file, when whoever seals it at this moment has had a little time to end."""
+        for _ in range(_LOOKS):
+            if file.state is not FileState.SEALING:
+                break
+            time.sleep(_BETWEEN_LOOKS_S)
+            with self._context.store.read() as tx:
+                file = tx.files.get(file.id)
+        return file
 
     def finish(self, file: File, caller: Caller | None = None) -> File:
         """Do what is left to do of a file in `sealing`.
@@ -127,7 +142,7 @@ class Sealing:
             raise UploadIncomplete("; ".join(problems), file_id=file.id, problems=problems)
         return parts
 
-    def _confirmed(self, job: Job, file: File, caller: Caller | None, details: dict[str, object] | None = None) -> Move:
+    def confirmed(self, job: Job, file: File, caller: Caller | None, details: dict[str, object] | None = None) -> Move:
         """What sealing `file` writes to its job. Raises Refused: the job takes no such file now."""
         if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
             return Move(job, job, ())  # belongs to a comment, or to an admin's next command: the job does not move
@@ -138,18 +153,14 @@ class Sealing:
     def _write_sealed(self, file: File, final: ObjectInfo, caller: Caller | None) -> File:
         at = self._context.clock()
         if file.job_id is None:
-            with self._context.store.begin() as tx:
-                return tx.files.move(
-                    file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes,
-                    sealed_at=at,
-                )  # fmt: skip
+            return self._write_sealed_alone(file, final, at)
         details: dict[str, object] = {
             "file_id": file.id, "kind": file.kind.value, "size_bytes": final.size_bytes, "etag": final.etag,
         }  # fmt: skip
         written: list[File] = []
 
         def work(tx: Tx) -> Move:
-            move = self._confirmed(tx.jobs.get(str(file.job_id)), file, caller, details)
+            move = self.confirmed(tx.jobs.get(str(file.job_id)), file, caller, details)
             sealed = tx.files.move(
                 file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes, sealed_at=at
             )
@@ -172,6 +183,18 @@ class Sealing:
         except UploadError:
             return self._outcome_of_other(file)
         return written[-1]
+
+    def _write_sealed_alone(self, file: File, final: ObjectInfo, at: datetime) -> File:
+        """The same of a file that is no job's."""
+        with self._context.store.begin() as tx:
+            sealed = tx.files.move(
+                file, FileState.SEALED, final_key=final.key, etag=final.etag, size_bytes=final.size_bytes, sealed_at=at
+            )
+            if file.kind is FileKind.MEDIA:
+                tx.after_commit(lambda: self._context.waker.wake(PREPARE_MEDIA))
+                if not tx.media.arrived(file.id, at):  # its item was deleted while the bytes were copied
+                    return tx.files.move(sealed, FileState.DELETING, due_at=at)
+            return sealed
 
     def _outcome_of_other(self, file: File) -> File:
         """Somebody else moved the file while this one copied it."""
@@ -209,9 +232,16 @@ class Sealing:
                 tx.files.postpone(file, self._context.clock() + self._context.timing.abort_retry)
         return gone
 
+    def drop(self, given_up: File) -> None:
+        """Abort an upload that was given up, if the sweep was not faster."""
+        with suppress(UploadError):
+            self.abort(given_up)
+
     def delete(self, file: File) -> None:
-        """Remove the object of a file in `deleting`."""
-        if file.final_key is not None:
+        """Remove the object of a file in `deleting`, unless another file has the same bytes: then it is that one's."""
+        with self._context.store.read() as tx:
+            is_shared = tx.files.is_shared(file)
+        if file.final_key is not None and not is_shared:
             self._context.storage.delete(file.final_key)
         with suppress(UploadError), self._context.store.begin() as tx:  # somebody else may have deleted it
             tx.files.move(file, FileState.DELETED)

@@ -19,6 +19,9 @@ _NO_INPUT: Final = frozenset(
 )
 
 
+_PERSONAL: Final = frozenset({"contact"})  # of the owner; no training needs it
+
+
 class Specs:
     """Builds run specs."""
 
@@ -62,7 +65,7 @@ class Specs:
             command=settings.command,
             inputs=[*(self._file(file) for file in _material(files)), *self._artefacts(run, before)],
             output_prefix=f"runs/{run.job_id}/{run.id}/", checkpoint_key=f"{run.job_id}-{run.stage}",
-            parameters={**sheet.settings, "attributes": dict(sheet.attributes)},
+            parameters={**sheet.settings, "attributes": _without_people(sheet.attributes)},
             timeout_s=settings.timeout.total_seconds(), gpus=settings.gpus,
         )  # fmt: skip
 
@@ -71,30 +74,29 @@ class Specs:
         return {_input_name(file): file.id for file in _material(tx.files.of_job(run.job_id, FileState.SEALED))}
 
     def _file(self, file: File) -> RunInput:
-        url = self._url(str(file.final_key), file.content_type)
+        key = str(file.final_key)
+        url = self._context.download_url(key, PurePosixPath(key).name, file.content_type)
         return RunInput(_input_name(file), url, file.size_bytes or 0, file.sha256)
 
     def _artefacts(self, run: Run, before: Mapping[str, Run]) -> list[RunInput]:
         earlier = [one for one in before.values() if _ORDER[one.stage] < _ORDER[run.stage]]
         return [
             RunInput(
-                name, self._url(str(made["key"]), str(made["content_type"])), int(str(made["size_bytes"])),
-                str(made["sha256"]),
+                name, self._context.download_url(str(made["key"]), name, str(made["content_type"])),
+                int(str(made["size_bytes"])), str(made["sha256"]),
             )
             for name, made in artefacts_of(earlier).items()
         ]  # fmt: skip
-
-    def _url(self, key: str, content_type: str) -> str:
-        return self._context.storage.presign_get(
-            key, filename=PurePosixPath(key).name, content_type=content_type, now=self._context.clock(),
-            expires_in=self._context.timing.download_url_lifetime,
-        )  # fmt: skip
 
 
 def artefacts_of(runs: Iterable[Run]) -> dict[str, Mapping[str, object]]:
     """What stages left, by name; of two with one name the later stage's."""
     in_order = sorted(runs, key=lambda run: _ORDER[run.stage])
     return {str(made["name"]): made for run in in_order for made in run.artefacts}
+
+
+def _without_people(attributes: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in attributes.items() if name not in _PERSONAL}
 
 
 def _material(files: Sequence[File]) -> list[File]:

@@ -14,6 +14,8 @@ from typing import Final
 from orchestrator.app import care
 from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
+from orchestrator.domain.actors import Caller
+from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import NotFound
 
 LIMIT: Final = 500  # things one run of a sweep looks at; what is left is due again next time
@@ -49,9 +51,10 @@ SWEEPS: Final = (
     Sweep("delete_files", timedelta(minutes=1), care.delete_files, "delete the objects of deleted or replaced files"),
     Sweep("orphans", timedelta(hours=1), care.orphans, "abort uploads and delete staged objects that no row knows"),
     Sweep("assets", timedelta(minutes=1), care.assets, "empty the recycle bin, do what owners of assets planned"),
+    Sweep("nonces", timedelta(minutes=1), care.nonces, "forget nonces of requests that are too old to be replayed"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,
-        "erase deleted jobs, old runs' leftovers, expired idempotency keys",
+        "erase deleted jobs and media, old runs' leftovers, expired idempotency keys",
     ),
 )  # fmt: skip
 
@@ -72,12 +75,15 @@ class Sweeper:
             runs = tx.leases.last_runs()
         return {name: runs.get(f"sweep:{name}") for name in self._by_name}
 
-    def run(self, name: str, *, dry_run: bool = False, force: bool = False, limit: int = LIMIT) -> SweepReport:
+    def run(
+        self, name: str, *, dry_run: bool = False, force: bool = False, limit: int = LIMIT, by: Caller | None = None
+    ) -> SweepReport:
         """Run one sweep, unless it was run within its interval.
 
         Args:
             dry_run: say what would be done, write nothing, take no lease.
             force: run it now whenever it last ran (an operator's word); the lease still holds.
+            by: who asked for it, for the audit log; None: nobody, it was due.
 
         Raises:
             NotFound: there is no such sweep.
@@ -99,6 +105,9 @@ class Sweeper:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
+        if by is not None:
+            with store.begin() as tx:
+                tx.audit.add(by, Act.RUN_SWEEP, name, now)
         try:
             sweep.run(self._care, report, now, limit)
         finally:

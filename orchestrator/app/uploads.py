@@ -10,7 +10,7 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,7 @@ from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import File, FileKind, FileState, Job, Move
+from orchestrator.domain.model import File, FileKind, FileState, Job, JobId, Move
 from orchestrator.ports.storage import UploadGone
 from orchestrator.ports.store import Tx
 
@@ -57,6 +57,45 @@ def plan_of(file: File) -> uploads.PartPlan:
     return uploads.PartPlan(file.part_count, sizes)
 
 
+def begun(
+    context: Context, project_id: str, kind: FileKind, name: str, agreed: uploads.PartPlan, *, lifetime: timedelta,
+    size_bytes: int | None = None, content_type: str | None = None, job_id: JobId | None = None,
+) -> File:  # fmt: skip
+    """A file whose upload the store has begun on a random staging key; no row knows of it yet."""
+    at = context.clock()
+    staging = f"staging/{new_token()}"
+    guessed = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    upload_id = context.storage.create_upload(staging, guessed)
+    return File(
+        id=new_id(at), project_id=project_id, job_id=job_id, kind=kind, state=FileState.OPEN, version=0,
+        name=name, content_type=guessed, staging_key=staging, upload_id=upload_id, part_count=agreed.count,
+        part_sizes=tuple(agreed.sizes[n] for n in agreed.numbers) if agreed.sizes else (), size_bytes=size_bytes,
+        final_key=None, etag=None, sha256=None, created_at=at, expires_at=at + lifetime,
+    )  # fmt: skip
+
+
+def due_of(context: Context, file: File) -> datetime:
+    """One part: its URL dies when a sweep has seen the upload; of more, somebody says that they are all there."""
+    due_at = file.created_at + context.timing.single_part_poll if file.part_count == 1 else file.expires_at
+    return min(due_at, file.expires_at)
+
+
+def forget(context: Context, file: File) -> None:
+    """Abort an upload of which no row knows, as far as the store answers: the orphan sweep finds it days later."""
+    with suppress(Unavailable):
+        context.storage.abort_upload(file.staging_key, file.upload_id)
+
+
+def signed(context: Context, file: File, numbers: Sequence[int]) -> Upload:
+    """Fresh URLs for parts of an open upload."""
+    at = context.clock()
+    expires_in = min(context.timing.upload_url_lifetime, file.expires_at - at)
+    urls = context.storage.presign_parts(
+        file.staging_key, file.upload_id, numbers, sizes=plan_of(file).sizes, now=at, expires_in=expires_in
+    )
+    return Upload(file, dict(zip(numbers, urls, strict=True)), at + expires_in)
+
+
 class Uploads:
     """Use cases on uploads."""
 
@@ -86,24 +125,17 @@ class Uploads:
             job = tx.jobs.get(job_id, None if caller.sees_all_projects else caller.project_id)
             held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         self._check_kind(caller, job, kind, held)
-        at = self._context.clock()
-        life = self._context.profile_of(job)
-        staging = f"staging/{new_token()}"
-        guessed = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        upload_id = self._context.storage.create_upload(staging, guessed)
-        file = File(
-            id=new_id(at), project_id=job.project_id, job_id=job.id, kind=kind, state=FileState.OPEN, version=0,
-            name=name, content_type=guessed, staging_key=staging, upload_id=upload_id, part_count=agreed.count,
-            part_sizes=tuple(agreed.sizes[n] for n in agreed.numbers) if agreed.sizes else (), size_bytes=size_bytes,
-            final_key=None, etag=None, sha256=None, created_at=at, expires_at=at + life.upload_lifetime,
+        lifetime = self._context.profile_of(job).upload_lifetime
+        file = begun(
+            self._context, job.project_id, kind, name, agreed, lifetime=lifetime, size_bytes=size_bytes,
+            content_type=content_type, job_id=job.id,
         )  # fmt: skip
         try:
             self._jobs.transact(lambda tx: self._write_opened(tx, caller, file))
         except UnderstudyError:
-            with suppress(Unavailable):  # no row knows of it: the orphan sweep would find it days later
-                self._context.storage.abort_upload(staging, upload_id)
+            forget(self._context, file)
             raise
-        return self._signed(file, list(agreed.numbers))
+        return signed(self._context, file, list(agreed.numbers))
 
     def _write_opened(self, tx: Tx, caller: Caller, file: File) -> Move:
         job = tx.jobs.get(str(file.job_id))
@@ -122,15 +154,9 @@ class Uploads:
             tx.jobs.move(move)
         for old in former:
             given_up = tx.files.move(old, FileState.ABORTING, due_at=file.created_at)
-            tx.after_commit(partial(self._drop, given_up))
-        # one part: its URL dies when a sweep has seen the upload; more parts: somebody says that they are all there
-        due_at = file.created_at + self._context.timing.single_part_poll if file.part_count == 1 else file.expires_at
-        tx.files.add(file, min(due_at, file.expires_at))
+            tx.after_commit(partial(self._sealing.drop, given_up))
+        tx.files.add(file, due_of(self._context, file))
         return move
-
-    def _drop(self, given_up: File) -> None:
-        with suppress(UploadError):  # the sweep was faster
-            self._sealing.abort(given_up)
 
     def _check_kind(self, caller: Caller, job: Job, kind: FileKind, held: Sequence[File]) -> None:
         if kind in {FileKind.ASSET, FileKind.MEDIA}:
@@ -180,7 +206,7 @@ class Uploads:
         strangers = sorted(set(wanted) - set(plan_of(file).numbers))
         if strangers:
             raise Invalid(f"file {file.id} has the parts 1 to {file.part_count}, not {strangers}", field="part_numbers")
-        return self._signed(file, wanted)
+        return signed(self._context, file, wanted)
 
     def confirm(self, caller: Caller, file_id: str) -> File:
         """Seal the file now: all its parts are up. Asked again of a sealed file, it answers the same.
@@ -245,19 +271,8 @@ class Uploads:
         """A URL that downloads a sealed file as an attachment; None when there is nothing to download."""
         if file.state is not FileState.SEALED or file.final_key is None or not caller.may_see(file.project_id):
             return None
-        return self._context.storage.presign_get(
-            file.final_key, filename=file.name, content_type=file.content_type, now=self._context.clock(),
-            expires_in=self._context.timing.download_url_lifetime,
-        )  # fmt: skip
+        return self._context.download_url(file.final_key, file.name, file.content_type)
 
     def _get(self, caller: Caller, file_id: str) -> File:
         with self._context.store.read() as tx:
             return tx.files.get(file_id, None if caller.sees_all_projects else caller.project_id)
-
-    def _signed(self, file: File, numbers: Sequence[int]) -> Upload:
-        at = self._context.clock()
-        expires_in = min(self._context.timing.upload_url_lifetime, file.expires_at - at)
-        urls = self._context.storage.presign_parts(
-            file.staging_key, file.upload_id, numbers, sizes=plan_of(file).sizes, now=at, expires_in=expires_in
-        )
-        return Upload(file, dict(zip(numbers, urls, strict=True)), at + expires_in)

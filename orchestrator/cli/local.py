@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.cli.connection import find_dev
 from orchestrator.cli.options import Globals
+from orchestrator.domain.actors import Caller, Role
 
 if TYPE_CHECKING:
     from orchestrator.app.app import App
@@ -54,3 +56,12 @@ def app_of(told: Globals) -> App:
     from orchestrator.bootstrap import build_app
 
     return build_app(settings_of(told))
+
+
+def me() -> Caller:
+    """Who sits at the command line, for the audit log."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        name = str(os.getuid())
+    return Caller("", Role.OPERATOR, f"{name} (command line)")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands import demo, dev, job, media, operate, processes, review
+from orchestrator.cli.commands import demo, dev, job, keys, media, operate, processes, review
 from orchestrator.cli.failures import EXIT_WORDS, CliError, Exit, exit_of
 from orchestrator.cli.options import Globals, hoisted
 from orchestrator.cli.output import note
@@ -59,7 +59,7 @@ def understudy(
 app.add_typer(job.app, name="job")
 app.add_typer(review.app, name="review")
 app.add_typer(media.app, name="media")
-for module in (operate, dev, demo, processes):
+for module in (operate, keys, dev, demo, processes):
     module.register(app)
 
 

@@ -28,6 +28,7 @@ class Caller:
     Attributes:
         project_id: the only project a USER may see. People above USER see all projects.
         name: shown in the operation log; the key's own name, never a secret.
+        key_id: of the key that it came with; empty for what runs beside the API.
         app_user_id: the caller's own user behind a shared key (MetaStudio's X-App-UserId), if told.
     """
 
@@ -35,6 +36,7 @@ class Caller:
     role: Role
     name: str
     app_user_id: str | None = None
+    key_id: str = ""
 
     @property
     def sees_all_projects(self) -> bool:
@@ -42,3 +44,7 @@ class Caller:
 
     def may_see(self, project_id: str) -> bool:
         return self.sees_all_projects or project_id == self.project_id
+
+
+MACHINE = Caller("", Role.OPERATOR, "understudy")
+"""Whom logs name for what nobody asked for."""

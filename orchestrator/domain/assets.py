@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -121,6 +121,7 @@ class AssetCommand(StrEnum):
     FREEZE = "freeze"  # planned by its owner
     MAIN_READY = "main_ready"
     MAIN_FAILED = "main_failed"
+    MAIN_GONE = "main_gone"
     EDIT = "edit"
     TAKE_FILE = "take_file"
 
@@ -144,6 +145,7 @@ ASSET_RULES: Final[Mapping[AssetCommand, AssetRule]] = {
     AssetCommand.FREEZE: AssetRule(_USABLE, _A.BLOCK),
     AssetCommand.MAIN_READY: AssetRule(_THERE, _A.ACTIVED),
     AssetCommand.MAIN_FAILED: AssetRule(frozenset({_A.CREATING, _A.FAILED}), _A.FAILED),
+    AssetCommand.MAIN_GONE: AssetRule(_THERE, _A.CREATING),
     AssetCommand.EDIT: AssetRule(_THERE, None),
     AssetCommand.TAKE_FILE: AssetRule(_THERE, None),
 }
@@ -178,6 +180,19 @@ PROBED: Final[Mapping[str, MediaKind]] = {
 }  # fmt: skip
 # Made by training only.
 NOT_BY_USERS: Final = frozenset({"VOICE_MODEL", "HUMAN_MODEL_2D"})
+
+
+# Only these may be fetched; files of frozen assets are not shown to anybody.
+_FETCHED: Final = frozenset({AssetFileState.UPLOADED, AssetFileState.CREATED, AssetFileState.REVIEW})
+
+
+def may_be_fetched(asset: Asset, file: AssetFile) -> bool:
+    return asset.state is not AssetState.BLOCK and file.state in _FETCHED
+
+
+def has_main(files: Iterable[AssetFile]) -> bool:
+    """Whether there is a main file among them that is up."""
+    return any(file.category == MAIN and file.state in _FETCHED for file in files)
 
 
 @dataclass(frozen=True, slots=True)

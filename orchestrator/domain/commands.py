@@ -11,6 +11,7 @@ class Command(StrEnum):
     CREATE = "create"
     # the owner of the job
     EDIT = "edit"  # name, description, free fields
+    DESCRIBE = "describe"  # name and description alone, which change nothing of the work
     UPDATE = "update"  # MetaStudio's update call: as EDIT, but only after a failed review
     OPEN_UPLOAD = "open_upload"  # upload addresses for a file kind, the first or fresh ones
     REPLACE_VIDEO = "replace_video"

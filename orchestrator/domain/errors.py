@@ -8,8 +8,10 @@
     │   ├── StaleJob             somebody moved the job since it was read
     │   └── Conflict             another unique thing is in the way
     ├── Invalid             the request itself makes no sense: wrong value, range or combination
-    ├── Unauthenticated     no key, a wrong key, a disabled key
+    ├── Unauthenticated     no key, a wrong key
+    │   └── KeyDisabled          a key that is refused from now on
     ├── Forbidden           the key is good, its role is not enough
+    ├── TooManyRequests     the key asks, or its address failed to sign in, too often; `retry_after_s` says when
     ├── UploadError
     │   ├── UploadNotOpen        sealed, aborted or being sealed
     │   ├── UploadIncomplete     parts are missing or have the wrong size
@@ -71,8 +73,16 @@ class Unauthenticated(UnderstudyError):
     code = "unauthenticated"
 
 
+class KeyDisabled(Unauthenticated):
+    """Says `unauthenticated`, as all of its kind: only APIs that have a word for it tell the two apart."""
+
+
 class Forbidden(UnderstudyError):
     code = "forbidden"
+
+
+class TooManyRequests(UnderstudyError):
+    code = "too_many_requests"
 
 
 class UploadError(UnderstudyError):

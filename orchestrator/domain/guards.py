@@ -7,7 +7,8 @@ from types import FunctionType
 from typing import NamedTuple
 
 from orchestrator.domain.commands import Effect
-from orchestrator.domain.model import Job
+from orchestrator.domain.editions import FLEXUS
+from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import LEARNING, Stage
 from orchestrator.domain.states import JobState
@@ -18,6 +19,7 @@ class Given(NamedTuple):
 
     Attributes:
         missing: what the material still lacks, one sentence each.
+        held: kinds of sealed files that the job has.
         comment: what the asker wrote.
         completed: stages with a successful run whose artefacts stand.
         run_id: the run that an outcome is about.
@@ -25,6 +27,7 @@ class Given(NamedTuple):
     """
 
     missing: tuple[str, ...] = ()
+    held: frozenset[FileKind] = frozenset()
     comment: str = ""
     completed: frozenset[str] = frozenset()
     run_id: str | None = None
@@ -69,6 +72,17 @@ def files_complete(_: Job, given: Given) -> str | None:
     return "; ".join(given.missing) or None
 
 
+def holds(kind: FileKind) -> Guard:
+    """The file that the command tells of is up and sealed."""
+    name = kind.replace("_", " ")
+
+    def check(_: Job, given: Given) -> str | None:
+        return None if kind in given.held else f"the {name} is missing: upload it first"
+
+    check.__name__ = f"the {name} is there"
+    return check
+
+
 def said_why(_: Job, given: Given) -> str | None:
     return None if given.comment.strip() else "a comment that says why is needed"
 
@@ -95,7 +109,7 @@ def retry_scheduled(job: Job, _: Given) -> str | None:
 
 
 def has_repairs_left(job: Job, _: Given) -> str | None:
-    if "flexus" not in job.switches:
+    if FLEXUS not in job.switches:
         return "only jobs of the Flexus edition can be repaired by their owner"
     return None if job.repairs_left > 0 else "no retrainings are left"
 

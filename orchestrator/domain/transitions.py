@@ -16,6 +16,7 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command as C
 from orchestrator.domain.commands import Effect as E
 from orchestrator.domain.log_types import LogType as L
+from orchestrator.domain.model import FileKind
 from orchestrator.domain.stages import (
     ACTION_DATA,
     ACTION_MARK,
@@ -81,6 +82,11 @@ def _ways(source: S, command: C, actor: Actor, logs: tuple[L, ...], ways: tuple[
         yield T(source, command, way.target, actor, logs + way.entered, way.guard, way.effect)
 
 
+def _with(guard: g.Guard, ways: tuple[Onward, ...]) -> tuple[Onward, ...]:
+    """The same ways, each also asking `guard`."""
+    return tuple(way._replace(guard=guard if way.guard is None else g.all_of(guard, way.guard)) for way in ways)
+
+
 # What an admin confirms by hand after a stage, instead of the job going on by itself.
 _CONFIRMED_BY: Final = {ACTION_MARK: (C.CONFIRM_ACTION_MARK, L.CONFIRM_ACTION_MARK),
                         ACTION_DATA: (C.CONFIRM_ACTION, L.ADMIN_CONFIRM_ACTION)}  # fmt: skip
@@ -90,20 +96,13 @@ def _leaving(stage: Stage, ways: tuple[Onward, ...]) -> Iterator[Transition]:
     """What success of `stage` leads to."""
     ok = g.current_run
     if stage.done is None:
-        for way in ways:
-            guard = ok if way.guard is None else g.all_of(ok, way.guard)
-            yield T(stage.running, C.SUCCEED, way.target, SYSTEM, stage.succeeded + way.entered, guard, way.effect)
+        yield from _ways(stage.running, C.SUCCEED, SYSTEM, stage.succeeded, _with(ok, ways))
         return
     following = next((s for s in STAGES if s.waiting is stage.done), None)  # its done is the next one's waiting
     if following is not None:
         guard = g.all_of(ok, g.on(following.name))
         yield T(stage.running, C.SUCCEED, stage.done, SYSTEM, stage.succeeded, guard, E.DISPATCH)
-        skip = g.off(following.name)
-        ways = tuple(
-            way._replace(guard=skip if way.guard is None else g.all_of(skip, way.guard))
-            for way in ways
-            if way.target is not stage.done
-        )
+        ways = _with(g.off(following.name), tuple(way for way in ways if way.target is not stage.done))
     yield T(stage.running, C.SUCCEED, stage.done, SYSTEM, stage.succeeded, ok)
     if stage in _CONFIRMED_BY:
         command, log = _CONFIRMED_BY[stage]
@@ -169,10 +168,13 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     T(None, C.CREATE, S.WAIT_FILE_UPLOAD, USER, (L.USER_CREATE_JOB,)),
     *(T(s, C.OPEN_UPLOAD, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
     *(T(s, C.EDIT, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
+    *(T(s, C.DESCRIBE, None, USER) for s in S),
     *(T(s, C.UPDATE, None, USER) for s in (S.AUTO_VERIFY_FAILED, S.MANUAL_VERIFY_FAILED)),
     *(T(s, C.REPLACE_VIDEO, None, USER, (L.USER_UPDATE_VIDEO,)) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
-    *(T(s, C.CONFIRM_VIDEO, None, USER, (L.SYSTEM_ANALYSE_FILE_INFO,)) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
-    *(T(s, C.CONFIRM_COVER, None, USER, (L.SYSTEM_UPDATE_COVER,)) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
+    # the documented log of a first submission tells of no files; later files take the place of others
+    *(T(S.WAIT_FILE_UPLOAD, c, None, USER) for c in (C.CONFIRM_VIDEO, C.CONFIRM_COVER)),
+    *(T(s, C.CONFIRM_VIDEO, None, USER, (L.SYSTEM_ANALYSE_FILE_INFO,)) for s in _REVIEW_FAILED),
+    *(T(s, C.CONFIRM_COVER, None, USER, (L.SYSTEM_UPDATE_COVER,)) for s in _REVIEW_FAILED),
     *(T(s, C.CONFIRM_FILE, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
     T(S.WAIT_FILE_UPLOAD, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.SYSTEM_MARKABLE_VIDEO, L.USER_VERIFYING_SUBMITTED), g.files_complete, E.VERIFY),
     *(T(s, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.USER_VERIFYING_SUBMITTED,), g.files_complete, E.VERIFY) for s in _REVIEW_FAILED),
@@ -189,13 +191,13 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     T(S.MANUAL_VERIFYING, C.APPROVE, S.MANUAL_VERIFY_SUCCESS, ADMIN, (L.ADMIN_VERIFY_SUCCESS,)),
     T(S.MANUAL_VERIFYING, C.REJECT, S.MANUAL_VERIFY_FAILED, ADMIN, (L.ADMIN_VERIFY_FAILED,), g.said_why),
     *_ways(S.MANUAL_VERIFY_SUCCESS, C.ADVANCE, SYSTEM, (), _TO_LEARNING),
-    *_ways(S.WAIT_MASK_UPLOAD, C.UPLOAD_MASK, ADMIN, (L.ADMIN_MASK_UPLOADED,), _TO_LEARNING[1:]),
+    *_ways(S.WAIT_MASK_UPLOAD, C.UPLOAD_MASK, ADMIN, (L.ADMIN_MASK_UPLOADED,), _with(g.holds(FileKind.MASK), _TO_LEARNING[1:])),
     # machine work
     *_all_stage_rows(),
     *(T(s, C.BEAUTIFY_BY_HAND, S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, ADMIN, (L.ADMIN_UPDATE_VIDEO,), g.approved) for s in (S.BEAUTY_FACE_FAILED, S.MANUAL_STOP_BEAUTY_PREPROCESS)),
-    T(S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, C.UPLOAD_BEAUTY_VIDEO, S.BEAUTY_VIDEO_FILE_UPLOADED, ADMIN, (L.ADMIN_UPDATE_VIDEO,)),
+    T(S.WAIT_BEAUTY_VIDEO_FILE_UPLOAD, C.UPLOAD_BEAUTY_VIDEO, S.BEAUTY_VIDEO_FILE_UPLOADED, ADMIN, (L.ADMIN_UPDATE_VIDEO,), g.holds(FileKind.BEAUTY_VIDEO)),
     *_ways(S.BEAUTY_VIDEO_FILE_UPLOADED, C.ADVANCE, SYSTEM, (L.SYSTEM_BEAUTY_PREPROCESS_SUCCESS,), _onward(LEARNING[1:], _TO_STORE)),
-    *(T(s, C.UPLOAD_ACTION_MARK, S.ACTION_MARK_UPLOADED, ADMIN, (L.ADMIN_UPLOAD_JSON_DATA,), g.approved) for s in (S.ACTION_MARK_SUCCESS, S.ACTION_MARK_FAILED, S.MANUAL_STOP_ACTION_MARK)),
+    *(T(s, C.UPLOAD_ACTION_MARK, S.ACTION_MARK_UPLOADED, ADMIN, (L.ADMIN_UPLOAD_JSON_DATA,), g.all_of(g.approved, g.holds(FileKind.ACTION_MARK))) for s in (S.ACTION_MARK_SUCCESS, S.ACTION_MARK_FAILED, S.MANUAL_STOP_ACTION_MARK)),
     *_ways(S.ACTION_MARK_UPLOADED, C.CONFIRM_ACTION_MARK, ADMIN, (L.CONFIRM_ACTION_MARK,), _onward(FINISHING[1:], _TO_PUBLISH)),
     *(T(s, C.SKIP_TEST_VIDEO, S.WAIT_ASSET_SYNC, ADMIN, (L.SKIP_TEST_VIDEO_CHECK,), g.approved, E.PUBLISH) for s in (TEST_VIDEO.waiting, TEST_VIDEO.failed)),
     # storing and publishing

@@ -5,25 +5,34 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator.dialects.common.asgi import REQUEST_ID as REQUEST_ID_IN_SCOPE
 from orchestrator.dialects.native import problems
+from orchestrator.http.limits import RateLimits
+from orchestrator.ports.visit import IN_SCOPE
 
 REQUEST_ID: Final = "X-Request-Id"
+_REQUEST_ID: Final = REQUEST_ID.lower().encode()
 _GIVEN_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
-_STRICT: Final[Mapping[str, str]] = {
+# Strict for answers that are data; an application that serves pages sets its own.
+STRICT: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_STRICT: Final = tuple((name.lower().encode(), value.encode()) for name, value in STRICT.items())
+_ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _SERVER_ERROR: Final = 500
 
 log = structlog.get_logger()
@@ -32,8 +41,11 @@ Observe = Callable[[str, str, int, float], None]
 """Told of every request: method, route template, status, seconds."""
 
 
-Form = Callable[[int, str], Response]
-"""How an API with words of its own writes an error: of a status and a sentence."""
+Form = Callable[[Scope, int, str], Response]
+"""How an API with words of its own writes an error: of a request, a status and a sentence."""
+
+FormOf = Callable[[Scope], Form | None]
+"""The form of the API that a request is for; None: problem+json."""
 
 
 class Edge:
@@ -42,24 +54,23 @@ class Edge:
     Args:
         body_limit: bytes of a request's body.
         observe: for metrics.
-        forms: path prefix -> how errors below it are written; problem+json elsewhere.
+        limits: of keys and addresses; the APIs ask them when somebody signs in.
+        form_of: how errors are written.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, body_limit: int, observe: Observe, forms: Mapping[str, Form] | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, body_limit: int, observe: Observe, limits: RateLimits, form_of: FormOf) -> None:
         self._app = app
         self._body_limit = body_limit
         self._observe = observe
-        self._forms = forms or {}
+        self._limits = limits
+        self._form_of = form_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        form = next((form for prefix, form in self._forms.items() if path.startswith(f"{prefix}/")), None)
-        await _Exchange(scope, receive, send, self._body_limit, form).run(self._app, self._observe)
+        scope[IN_SCOPE] = self._limits.visit(_address(scope))
+        await _Exchange(scope, receive, send, self._body_limit, self._form_of(scope)).run(self._app, self._observe)
 
 
 class _Exchange:
@@ -75,6 +86,7 @@ class _Exchange:
         self._headers = Headers(scope=scope)
         given = self._headers.get(REQUEST_ID, "")
         self._id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope[REQUEST_ID_IN_SCOPE] = self._id
 
     async def run(self, app: ASGIApp, observe: Observe) -> None:
         began = time.perf_counter()
@@ -95,7 +107,6 @@ class _Exchange:
             status = self._status or _SERVER_ERROR
             route = route_of(self._scope)
             observe(self._scope["method"], route, status, seconds)
-            client = self._scope.get("client") or ("", 0)
             # the path, never the query: other APIs carry signatures there
             log.info(
                 "request",
@@ -103,7 +114,7 @@ class _Exchange:
                 path=self._scope["path"],
                 status=status,
                 ms=round(seconds * 1000, 1),
-                client=client[0],
+                client=_address(self._scope),
             )
 
     def _told_too_large(self) -> bool:
@@ -125,11 +136,14 @@ class _Exchange:
     async def _send_out(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = self._id
-            for name, value in _STRICT.items():
-                headers.setdefault(name, value)
+            message["headers"] = self._with_ours(message.get("headers", ()))
         await self._send(message)
+
+    def _with_ours(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers = [header for header in given if header[0] != _REQUEST_ID]
+        names = {name for name, _ in headers}
+        ours = (*_STRICT, _ONLY_TLS) if self._scope.get("scheme") == "https" else _STRICT
+        return [*headers, (_REQUEST_ID, self._id.encode()), *(each for each in ours if each[0] not in names)]
 
     async def _refuse_size(self) -> None:
         await self._problem(413, "body_too_large", f"the body has more than the {self._limit} bytes that are allowed")
@@ -138,11 +152,17 @@ class _Exchange:
         if self._status is not None:
             return  # the answer is under way; the connection is closed instead
         if self._form is not None:
-            response = self._form(status, detail)
+            response = self._form(self._scope, status, detail)
             response.headers["Connection"] = "close"
         else:
             response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
         await response(self._scope, self._receive, self._send_out)
+
+
+def _address(scope: Scope) -> str:
+    """Who asks; behind trusted proxies what they say of it."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def route_of(scope: Scope) -> str:

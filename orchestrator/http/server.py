@@ -16,14 +16,17 @@ from starlette.responses import JSONResponse
 from orchestrator.adapters.broker_check import check_broker
 from orchestrator.app.app import App
 from orchestrator.bootstrap import build_app
+from orchestrator.dialects.ims.app import Ims
 from orchestrator.dialects.metastudio.app import PREFIX as METASTUDIO_PREFIX
-from orchestrator.dialects.metastudio.app import MetaStudio, refused_at_the_edge
+from orchestrator.dialects.metastudio.app import MetaStudio
 from orchestrator.dialects.native import problems
 from orchestrator.dialects.native.app import PREFIX, create_native
 from orchestrator.domain.errors import UnderstudyError
 from orchestrator.http.edge import Edge
 from orchestrator.http.health import Readiness
+from orchestrator.http.limits import RateLimits
 from orchestrator.http.metrics import Metrics, our_version
+from orchestrator.http.routing import ActionRoute, form_of
 from orchestrator.settings import Settings
 
 GZIP_FROM_BYTES = 1024
@@ -61,12 +64,14 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> FastAPI:
     native = create_native(app, version=our_version(), idempotency_lifetime=settings.api.idempotency_lifetime)
     asgi.mount(PREFIX, native)
     asgi.mount(METASTUDIO_PREFIX, MetaStudio(app))
+    asgi.router.routes.insert(0, ActionRoute(Ims(app)))
     asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
     asgi.add_middleware(
         Edge,
         body_limit=settings.api.body_limit,
         observe=metrics.observe,
-        forms={METASTUDIO_PREFIX: refused_at_the_edge},
+        limits=RateLimits(settings.api.requests_per_key, settings.api.failed_sign_ins),
+        form_of=form_of,
     )
     return asgi
 

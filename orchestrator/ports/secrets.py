@@ -11,3 +11,6 @@ class SecretBox(Protocol):
 
     def open(self, sealed: str) -> str:
         """The secret again. Raises Invalid when it was sealed with another key."""
+
+    def reseal(self, sealed: str) -> str | None:
+        """The same secret sealed with the present key; None: it is already. Raises as `open` does."""

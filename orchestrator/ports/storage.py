@@ -127,5 +127,15 @@ class Storage(Protocol):
     def put(self, key: str, data: bytes, content_type: str) -> ObjectInfo:
         """Store a small object."""
 
+    def key_of(self, address: str) -> str | None:
+        """The key that an address of an object in this very bucket names; None for every other place.
+
+        Nothing is asked of anybody. Taken are `s3://bucket/key` and `oss://bucket/key`, `http(s)` addresses at the
+        store's own endpoints, and `http(s)://bucket.oss-<region>.aliyuncs.com/key`. The key may be any text.
+        """
+
+    def address_of(self, key: str) -> str:
+        """The plain address of an object: it names the object and gives no right to it."""
+
     def presign_get(self, key: str, *, filename: str, content_type: str, now: datetime, expires_in: timedelta) -> str:
         """A download URL that always answers as an attachment of a fixed type."""

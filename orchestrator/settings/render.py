@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from orchestrator.settings.load import field_of, flat, is_secret, variable_of
 from orchestrator.settings.schema import Settings
-from orchestrator.settings.words import duration_text, size, size_text
+from orchestrator.settings.words import Rate, duration_text, rate_text, size, size_text
 
 _HEAD = """\
 # Every setting with its default. Generated from orchestrator/settings/schema.py by `./run docs`; do not edit, but copy
@@ -55,10 +55,10 @@ def toml_value(name: str, value: object) -> str:
         and any(_converts_sizes(m) for m in field_of(name).metadata)
     ):
         return json.dumps(size_text(value))
-    if isinstance(value, SecretStr):
-        return json.dumps(value.get_secret_value())
-    if isinstance(value, Path):
-        return json.dumps(str(value))
+    if value is None or isinstance(value, Rate):
+        return json.dumps(rate_text(value))
+    if isinstance(value, SecretStr | Path):
+        return json.dumps(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {json.dumps(each)}" for key, each in value.items()) + " }" if value else "{}"
     return json.dumps(list(value) if isinstance(value, tuple) else value)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from orchestrator.settings.words import Bytes, Duration, Texts
+from orchestrator.settings.words import Bytes, Duration, MaybeRate, Rate, Texts
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
@@ -81,6 +81,10 @@ class ApiSettings(Section):
     shutdown_grace: Positive = Field(timedelta(seconds=20), description="requests under way get so long at the end")
     idempotency_lifetime: Positive = Field(
         timedelta(hours=24), description="answers to Idempotency-Key are kept so long"
+    )
+    requests_per_key: MaybeRate = Field(None, description="such as 100/second, in each process; empty: no limit")
+    failed_sign_ins: MaybeRate = Field(
+        Rate(600, 60), description="from one address, then all its requests are refused for a while; empty: no limit"
     )
     metrics: bool = Field(True, description="serve /metrics")  # noqa: FBT003  a field's default
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -10,6 +11,8 @@ from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_PERIODS: Final = {"second": 1, "minute": 60, "hour": 3600}
+_RATE: Final = re.compile(r"(\d+)\s*/\s*(second|minute|hour)")
 _SIZES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SIZE: Final = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)")
 
@@ -53,6 +56,37 @@ def size_text(value: int) -> str:
     return f"{value}B"
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so many seconds."""
+
+    count: int
+    per_s: int
+
+    def __str__(self) -> str:
+        period = next(name for name, seconds in _PERIODS.items() if seconds == self.per_s)
+        return f"{self.count}/{period}"
+
+
+def rate(value: object) -> Rate | None:
+    """A rate such as "100/second", "600/minute" or "5000/hour"; empty for none."""
+    if value is None or isinstance(value, Rate):
+        return value
+    text = value.strip() if isinstance(value, str) else None
+    if text == "":
+        return None
+    found = _RATE.fullmatch(text) if text is not None else None
+    if found is None or not int(found[1]):
+        raise ValueError(
+            f"{value!r} is no rate; write such as 100/second, 600/minute or 5000/hour, or nothing for none"
+        )
+    return Rate(int(found[1]), _PERIODS[found[2]])
+
+
+def rate_text(value: Rate | None) -> str:
+    return "" if value is None else str(value)
+
+
 def listed(value: object) -> object:
     """A list; in a variable or a flag its items stand between commas."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
@@ -60,4 +94,5 @@ def listed(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(duration), PlainSerializer(duration_text)]
 Bytes = Annotated[int, BeforeValidator(size), PlainSerializer(size_text)]
+MaybeRate = Annotated[Rate | None, BeforeValidator(rate), PlainSerializer(rate_text)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(listed)]

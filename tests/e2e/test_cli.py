@@ -133,7 +133,14 @@ def test_operators_work_beside_the_api(cli):
     key = cli.json("key", "create", "--project", "acme", "--role", "reviewer", "--name", "anna")
     assert key["access_key"] in [each["access_key"] for each in cli.lines("key", "list")]
     assert "token" not in cli.lines("key", "list")[0]
+    fresh = cli.json("key", "rotate", key["access_key"], "--overlap", "1h")
+    assert (fresh["project"], fresh["role"], fresh["name"]) == ("acme", "reviewer", "anna")
     cli("key", "disable", key["access_key"])
+    acts = [(line["act"], line["subject"]) for line in cli.lines("audit", "--limit", "3")]
+    assert acts == [(act, key["access_key"]) for act in ("disable_key", "replace_key", "create_key")]
+    tables = {line["table"]: line for line in cli.lines("key", "rotate-encryption")}
+    assert tables["access_keys"]["seen"] > 4
+    assert tables["access_keys"]["resealed"] == len(tables["access_keys"]["unreadable"]) == 0
     assert {each["name"] for each in cli.lines("sweep", "list")} >= {"overdue", "orphans"}
     assert all(report["dry_run"] for report in cli.lines("sweep", "run", "--dry-run"))
     cli("sweep", "run", "nothing-of-the-kind", exit_code=5)

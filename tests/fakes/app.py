@@ -111,6 +111,9 @@ class PlainBox:
     def open(self, sealed: str) -> str:
         return sealed.removeprefix("sealed:")
 
+    def reseal(self, sealed: str) -> str | None:
+        return None if sealed.startswith("sealed:") else self.seal(sealed)
+
 
 def a_profile(name: str = "plain", /, *stages: str, **fields: object) -> Profile:
     """A kind of job with one required video, a cover, and the stage training unless others are named."""
@@ -172,7 +175,9 @@ class World:
             profiles=self.profiles, timing=self.timing, clock=self.clock,
         )  # fmt: skip
         app = App(context)
-        app.engine.report = app.runs.report = lambda event, fields: self.reports.append((event, fields))
+        app.engine.report = app.runs.report = app.preparation.report = lambda event, fields: self.reports.append(
+            (event, fields)
+        )
         return app
 
     @staticmethod
@@ -288,8 +293,8 @@ class World:
             raise AssertionError(f"sweep {name} broke") from error
 
         app.sweeper.run_due(on_error=complain)
-        for effect in app.engine.effects:
-            app.engine.drain(effect)
+        for drain in app.work.values():
+            drain()
 
     def settle(self, ticks: int = 40, step: float = 20.0) -> None:
         """Let the machine run on until it has nothing to do, with a trainer to which everything succeeds."""

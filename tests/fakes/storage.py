@@ -197,6 +197,12 @@ class MemoryStorage:
     def put(self, key: str, data: bytes, content_type: str) -> ObjectInfo:
         return self._store(key, data, content_type)
 
+    def key_of(self, address: str) -> str | None:
+        return address.removeprefix("oss://memory/") if address.startswith("oss://memory/") else None
+
+    def address_of(self, key: str) -> str:
+        return f"oss://memory/{key}"
+
     def presign_get(self, key: str, *, filename: str, content_type: str, now: datetime, expires_in: timedelta) -> str:
         ends = (now + expires_in).timestamp()
         return f"memory:///{quote(key)}?" + urlencode({"name": filename, "type": content_type, "ends": ends})

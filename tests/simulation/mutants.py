@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.app import care, dispatch, engine, publish, runs, sealing, sweeps
-from orchestrator.app import uploads as uploads_of_jobs
+from orchestrator.app import dispatch, engine, publish, runs, sealing, sweeps
 from orchestrator.domain.model import FileState
 from tests.fakes.store import jobs as store_jobs
 from tests.fakes.store.files import MemoryFiles
@@ -84,8 +83,8 @@ def _without_sweep(name: str) -> Broken:
 def _new_model_every_time() -> Any:
     real = publish.Publishing._published
 
-    def published(self: Any, job: Any, made: Any, sheet: Any) -> Any:
-        return real(self, job._replace(asset_id=None), made, sheet)
+    def published(self: Any, job: Any, *args: Any, **named: Any) -> Any:
+        return real(self, job._replace(asset_id=None), *args, **named)
 
     return _patched(publish.Publishing, "_published", published)
 
@@ -130,22 +129,6 @@ def _sealed_while_submitted() -> Any:
 
     name = "confirmed" if hasattr(sealing.Sealing, "confirmed") else "_confirmed"
     return _patched(sealing.Sealing, name, confirmed)
-
-
-def _former_upload_forgotten() -> Any:
-    return _patched(uploads_of_jobs.Uploads, "_drop", lambda *_: None)
-
-
-def _taken_back_while_held() -> Any:
-    """The sweep takes every leased job back, not only those of silent workers, and its worker's write counts."""
-    real = care.lost_leases
-
-    def lost(with_: Any, report: Any, now: Any, limit: int) -> None:
-        real(with_, report, now + with_.context.timing.lease * 2, limit)
-
-    return _patched(sweeps, "SWEEPS", tuple(
-        replace(sweep, run=lost) if sweep.name == "lost_leases" else sweep for sweep in sweeps.SWEEPS
-    ))  # fmt: skip
 
 
 MUTANTS: dict[str, Broken] = {

@@ -9,12 +9,18 @@ from tests.simulation.people import everybody
 from tests.simulation.world import run
 
 AT_MOST = 600
+# Where rare meetings were met at the time of writing: the search begins there, and goes everywhere if they have moved.
+BEGIN_AT = {
+    "two dispatchers hand out one slot": 189, "sealing does not ask the job once more": 153,
+    "nobody retries failed stages": 46, "publishing twice makes two models": 59,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_product_that_is_broken_on_purpose_is_found_out(name: str) -> None:
     with MUTANTS[name]():
-        for seed in range(AT_MOST):
+        first = BEGIN_AT.get(name, 0)
+        for seed in (*range(first, AT_MOST), *range(first)):
             try:
                 run(seed, everybody)
             except AssertionError:

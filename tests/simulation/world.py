@@ -62,8 +62,9 @@ class World:
         self.reviewer = Caller("people", Role.REVIEWER, "a reviewer")
         self.admin = Caller("people", Role.ADMIN, "an admin")
         self.app = self.built()
-        for project in ("project-1", "project-2", "people"):
-            self.app.keys.add_project(project)
+        with self.store.begin() as tx:
+            for project in ("project-1", "project-2", "people"):
+                tx.keys.add_project(project, project, NOW, {})
 
     def built(self) -> App:
         """The use cases of a new process."""

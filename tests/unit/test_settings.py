@@ -11,7 +11,7 @@ from orchestrator.app.context import Timing
 from orchestrator.settings import BadSettings, Settings, explain, load
 from orchestrator.settings.load import DEFAULTS, flat
 from orchestrator.settings.render import default_toml, settings_table
-from orchestrator.settings.words import duration, duration_text, size, size_text
+from orchestrator.settings.words import Rate, duration, duration_text, rate, rate_text, size, size_text
 
 README = DEFAULTS.parent / "README.md"
 
@@ -151,3 +151,15 @@ def test_a_number_without_unit_is_no_duration(wrong: object):
 @pytest.mark.parametrize("text", ["1B", "512KiB", "64MiB", "5GiB", "0B"])
 def test_sizes_are_read_and_written(text: str):
     assert size_text(size(text)) == text
+
+
+@pytest.mark.parametrize("text", ["100/second", "600/minute", "5000/hour", ""])
+def test_rates_are_read_as_they_are_written(text: str):
+    assert rate_text(rate(text)) == text
+    assert rate(" 600 / minute ") == Rate(600, 60)
+
+
+@pytest.mark.parametrize("value", ["0/second", "5", "5/fortnight", "-1/second", 5, "many"])
+def test_what_is_no_rate_is_refused_with_examples(value: object):
+    with pytest.raises(ValueError, match="100/second"):
+        rate(value)

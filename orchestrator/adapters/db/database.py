@@ -13,9 +13,12 @@ from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
 from orchestrator.adapters.db.library import SqlLibrary
+from orchestrator.adapters.db.media import SqlMedia
+from orchestrator.adapters.db.nonces import SqlNonces
 from orchestrator.adapters.db.reads import SqlReads
 from orchestrator.adapters.db.records import SqlAssets, SqlComments, SqlIdempotency, SqlKeys, SqlLeases
 from orchestrator.adapters.db.runs import SqlRuns
+from orchestrator.adapters.db.secrets import SqlAudit, SqlSecrets
 from orchestrator.domain.errors import DatabaseUnavailable, Invalid
 
 log = structlog.get_logger()
@@ -30,11 +33,15 @@ class SqlTx:
         self.runs = SqlRuns(connection)
         self.reads = SqlReads(connection)
         self.keys = SqlKeys(connection)
+        self.audit = SqlAudit(connection)
+        self.secrets = SqlSecrets(connection)
         self.comments = SqlComments(connection)
         self.assets = SqlAssets(connection)
         self.library = SqlLibrary(connection)
+        self.media = SqlMedia(connection)
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
+        self.nonces = SqlNonces(connection)
         self.callbacks: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:

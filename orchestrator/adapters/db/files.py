@@ -44,6 +44,11 @@ class SqlFiles:
             raise NotFound(f"there is no file {file_id}", file_id=file_id)
         return file_from(row)
 
+    def get_many(self, file_ids: Sequence[str]) -> dict[str, File]:
+        """Those of the ids that are there, by id."""
+        query = sa.select(*FILE_COLUMNS).where(among(self._connection.dialect.name, files.c.id, file_ids))
+        return {file.id: file for file in map(file_from, self._connection.execute(query))}
+
     def of_job(self, job_id: str, *states: FileState) -> list[File]:
         """Files of a job, oldest first; of all states unless some are named."""
         query = sa.select(*FILE_COLUMNS).where(files.c.job_id == job_id).order_by(files.c.created_at, files.c.id)
@@ -84,13 +89,32 @@ class SqlFiles:
         self._connection.execute(sa.update(files).where(files.c.id == file_id).values(**values))
 
     def record_hash(self, file_id: str, sha256: str) -> bool:
-        """Pin the SHA-256 at the first full read. False: another one is pinned already."""
+        """Pin the SHA-256 at the first full read, for every file of the same bytes.
+
+        False: another one is pinned already.
+        """
         result = self._connection.execute(
             sa.update(files)
             .where(files.c.id == file_id, sa.or_(files.c.sha256.is_(None), files.c.sha256 == sha256))
             .values(sha256=sha256)
         )
-        return result.rowcount == 1
+        if result.rowcount != 1:
+            return False
+        key = sa.select(files.c.final_key).where(files.c.id == file_id).scalar_subquery()
+        self._connection.execute(
+            sa.update(files).where(files.c.final_key == key, files.c.sha256.is_(None)).values(sha256=sha256)
+        )
+        return True
+
+    def is_shared(self, file: File) -> bool:
+        """Whether another file that stands holds the same object."""
+        query = sa.select(files.c.id).where(
+            files.c.final_key == file.final_key, files.c.id != file.id, files.c.state == FileState.SEALED
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    def erase(self, file_id: str) -> None:
+        self._connection.execute(sa.delete(files).where(files.c.id == file_id))
 
     def due(self, states: Sequence[FileState], now: datetime, limit: int) -> list[File]:
         """Files that a sweep should look at, oldest first."""

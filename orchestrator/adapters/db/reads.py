@@ -19,6 +19,7 @@ from orchestrator.adapters.db.runs import run_from
 from orchestrator.adapters.db.tables import comments, files, job_counts, jobs, operation_log, runs
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
+from orchestrator.domain.editions import FULL_HD_SIDE
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.log_types import LogType
 from orchestrator.domain.model import Comment, CommentType, File, FileKind, FileState, JobId, JobSheet, LogEntry, Run
@@ -32,7 +33,6 @@ _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
     "overdue_at",
 )  # fmt: skip
 _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
-_FULL_HD: Final = 1920
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
 
 
@@ -161,7 +161,7 @@ def _ordered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
 
 _WIDE_VIDEO: Final = sa.exists().where(
     files.c.job_id == jobs.c.id, files.c.kind == FileKind.TRAINING_VIDEO, files.c.state == FileState.SEALED,
-    sa.or_(*(files.c.facts[("display", side)].as_integer() > _FULL_HD for side in (0, 1))),
+    sa.or_(*(files.c.facts[("display", side)].as_integer() > FULL_HD_SIDE for side in (0, 1))),
 )  # fmt: skip
 
 

@@ -94,7 +94,9 @@ class SqlKeys:
         return [_key(row) for row in self._connection.execute(_KEYS.order_by(access_keys.c.created_at))]
 
     def disable(self, key_id: str, at: datetime) -> bool:
-        query = sa.update(access_keys).where(access_keys.c.id == key_id, access_keys.c.disabled_at.is_(None))
+        """Refuse the key from `at` on. False: no such key, or one that is refused by then anyway."""
+        later = sa.or_(access_keys.c.disabled_at.is_(None), access_keys.c.disabled_at > at)
+        query = sa.update(access_keys).where(access_keys.c.id == key_id, later)
         return self._connection.execute(query.values(disabled_at=at)).rowcount == 1
 
     def _one(self, condition: sa.ColumnElement[bool]) -> KeyRow | None:

@@ -47,7 +47,19 @@ access_keys = sa.Table(
     sa.Column("secret_encrypted", sa.Text),  # signing needs the secret itself, so it is encrypted, not hashed
     sa.Column("token_hash", sa.String(64), unique=True),  # SHA-256 of a bearer token of 256 random bits
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("disabled_at", Instant),
+    sa.Column("disabled_at", Instant),  # refused from then on; may lie ahead
+)  # fmt: skip
+
+# Who did what to projects, keys and secrets; acts on jobs are in operation_log.
+audit_log = sa.Table(
+    "audit_log", metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("key_id", sa.String(128), nullable=False),
+    sa.Column("operator", sa.String(128), nullable=False),
+    sa.Column("act", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(128), nullable=False),
+    sa.Column("details", JSON, nullable=False, server_default="{}"),
 )  # fmt: skip
 
 jobs = sa.Table(
@@ -179,6 +191,10 @@ files = sa.Table(
 )  # fmt: skip
 _file_due = files.c.due_at.is_not(None)
 sa.Index("ix_files_due", files.c.state, files.c.due_at, postgresql_where=_file_due, sqlite_where=_file_due)
+_file_final = files.c.final_key.is_not(None)
+sa.Index(
+    "ix_files_final", files.c.final_key, postgresql_where=_file_final, sqlite_where=_file_final
+)  # who shares bytes
 
 runs = sa.Table(
     "runs", metadata,
@@ -269,6 +285,13 @@ once_tokens = sa.Table(
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )  # fmt: skip
 
+# Of signed requests that may come once: SHA-256 of access key and nonce, kept while the request is fresh.
+nonces = sa.Table(
+    "nonces", metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("expires_at", Instant, nullable=False, index=True),
+)  # fmt: skip
+
 asset_files = sa.Table(
     "asset_files", metadata,
     sa.Column("id", Id, primary_key=True),
@@ -289,7 +312,7 @@ asset_files = sa.Table(
 
 media = sa.Table(
     "media", metadata,
-    sa.Column("id", Id, primary_key=True),
+    sa.Column("id", Id, primary_key=True),  # time-ordered, as job ids
     sa.Column("project_id", sa.ForeignKey("projects.id"), nullable=False),
     sa.Column("file_id", Id),
     sa.Column("type", sa.String(16), nullable=False),
@@ -302,9 +325,25 @@ media = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
     sa.Column("deleted_at", Instant),
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("place", sa.Text),  # the key its address names; None once it is deleted
+    sa.Column("business_type", sa.String(32), nullable=False, server_default=""),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("due_at", Instant),  # when somebody looks at it; None: it rests
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Instant),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("project_id", "reference_id"),
-    sa.Index("ix_media_project", "project_id", "id"),
+    sa.Index("ix_media_project", "project_id", "id"),  # lists
+    sa.Index("ix_media_place", "project_id", "place", unique=True),  # by address; one item a place
+    sa.Index("ix_media_file", "file_id"),  # whose bytes have arrived
 )  # fmt: skip
+_media_due = sa.and_(media.c.due_at.is_not(None), media.c.deleted_at.is_(None))
+sa.Index("ix_media_due", media.c.due_at, postgresql_where=_media_due, sqlite_where=_media_due)  # claiming
+_media_deleted = media.c.deleted_at.is_not(None)
+sa.Index(
+    "ix_media_deleted", media.c.deleted_at, postgresql_where=_media_deleted, sqlite_where=_media_deleted
+)  # retention
 
 # Who may do a sweep now, or hand out the slots of a pool. A lease runs out by itself.
 leases = sa.Table(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from orchestrator.adapters.s3 import copying, presign
+from orchestrator.adapters.s3 import addresses, copying, presign
 from orchestrator.adapters.s3.client import Clients
 from orchestrator.adapters.s3.errors import code_of, is_unsupported, status_of, translated
 from orchestrator.adapters.s3.options import S3Options
@@ -245,6 +245,12 @@ class S3Storage:
         with translated("storing", key):
             self._clients.calls.put_object(Bucket=self.bucket, Key=key, Body=data, **_content_type(content_type))
         return self._stored(key)
+
+    def key_of(self, address: str) -> str | None:
+        return addresses.key_of(self.options, address)
+
+    def address_of(self, key: str) -> str:
+        return addresses.address_of(self.options, key)
 
     def presign_get(self, key: str, *, filename: str, content_type: str, now: datetime, expires_in: timedelta) -> str:
         return presign.presign_get(

@@ -1,4 +1,4 @@
-"""Commands of operators: database, projects and keys, sweeps, the store, the settings. They need no API."""
+"""Commands of operators: database, projects, sweeps, the store, the settings. They need no API."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.failures import CliError, Exit
-from orchestrator.cli.local import app_of, settings_of
+from orchestrator.cli.local import app_of, me, settings_of
 from orchestrator.cli.options import AsJson, given
-from orchestrator.cli.output import emit, note, pairs, say, table
-from orchestrator.domain.actors import Role
+from orchestrator.cli.output import emit, note, say, table
 
 if TYPE_CHECKING:
     from orchestrator.app.care import SweepReport
@@ -19,21 +18,20 @@ if TYPE_CHECKING:
 _SHOWN = 20  # things of a sweep's report that people are shown; --json has all
 
 
-def _group(text: str) -> typer.Typer:
+def group_of(text: str) -> typer.Typer:
     return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
 
 
-db = _group("The database's schema.")
-key = _group("Keys: who may come in, and as whom.")
-project = _group("Projects: tenants.")
-sweep = _group("Scheduled care for jobs, files and runs.")
-store = _group("The object store.")
-config = _group("The settings.")
+db = group_of("The database's schema.")
+project = group_of("Projects: tenants.")
+sweep = group_of("Scheduled care for jobs, files and runs.")
+store = group_of("The object store.")
+config = group_of("The settings.")
 
 
 def register(app: typer.Typer) -> None:
     for name, group in (
-        ("sweep", sweep), ("store", store), ("db", db), ("key", key), ("project", project), ("config", config),
+        ("sweep", sweep), ("store", store), ("db", db), ("project", project), ("config", config),
     ):  # fmt: skip
         group.callback()(lambda: None)  # keeps the name of a group's only command
         app.add_typer(group, name=name)
@@ -85,73 +83,11 @@ def create_project(
     as_json: AsJson = False,
 ) -> None:
     """Make a project. One that is there already is left as it is."""
-    made = app_of(given(context)).keys.add_project(project_id, name)
+    made = app_of(given(context)).keys.add_project(project_id, name, by=me())
     if as_json:
         emit({"id": project_id, "created": made})
     else:
         say(f"project {project_id} {'made' if made else 'is there already'}")
-
-
-@key.command("create")
-def create_key(
-    context: typer.Context,
-    *,
-    project_id: Annotated[str, typer.Option("--project", help="The project it belongs to.", show_default=False)],
-    role: Annotated[Role, typer.Option(help="What it may do; each may do what the ones before it may.")] = Role.USER,
-    name: Annotated[str, typer.Option(help="Shown in operation logs; else the role.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Make a key. Its secrets are shown now and never again.
-
-    \b
-      understudy key create --project acme --role reviewer --name anna
-    """  # noqa: D301  \b is Click's word for "leave these lines as they are"
-    made = app_of(given(context)).keys.create(project_id, role, name or role.value)
-    shown = {
-        "access_key": made.id, "secret_key": made.secret, "token": made.token,
-        "project": made.project_id, "role": made.role.value, "name": made.name,
-    }  # fmt: skip
-    emit(shown) if as_json else pairs(shown)
-
-
-@key.command("list")
-def list_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show every key, without its secrets; with --json one line each."""
-    rows = [
-        {
-            "access_key": each.id, "project": each.project_id, "role": each.role.value, "name": each.name,
-            "disabled_at": each.disabled_at,
-        }
-        for each in app_of(given(context)).keys.all()
-    ]  # fmt: skip
-    if as_json:
-        for row in rows:
-            emit(row)
-    else:
-        table(("access key", "project", "role", "name", "disabled"), [
-            (row["access_key"], row["project"], row["role"], row["name"], row["disabled_at"] or "") for row in rows
-        ])  # fmt: skip
-
-
-@key.command("new")
-def new_encryption_key(*, as_json: AsJson = False) -> None:
-    """Print a fresh encryption key for `secrets.encryption_key`. It changes nothing."""
-    from cryptography.fernet import Fernet
-
-    made = Fernet.generate_key().decode()
-    emit({"encryption_key": made}) if as_json else say(made)
-
-
-@key.command()
-def disable(
-    context: typer.Context,
-    key_id: Annotated[str, typer.Argument(metavar="ACCESS_KEY", show_default=False)],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse a key from now on."""
-    app_of(given(context)).keys.disable(key_id)
-    emit({"access_key": key_id, "disabled": True}) if as_json else say(f"key {key_id} is refused from now on")
 
 
 @sweep.command("list")
@@ -185,7 +121,9 @@ def run_sweep(
 ) -> None:
     """Run sweeps now, whenever they last ran; exit 1 if something in them failed."""
     sweeper = app_of(given(context)).sweeper
-    reports = [sweeper.run(each, dry_run=dry_run, force=True) for each in ([name] if name else sweeper.names())]
+    reports = [
+        sweeper.run(each, dry_run=dry_run, force=True, by=me()) for each in ([name] if name else sweeper.names())
+    ]
     for report in reports:
         if as_json:
             emit({

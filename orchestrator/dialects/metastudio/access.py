@@ -12,9 +12,11 @@ from typing import Final
 import structlog
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.metastudio import errors, signing
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Unauthenticated
+from orchestrator.ports.visit import Visit
 
 FAILURES: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=5)
@@ -84,36 +86,38 @@ class Access:
     def _now(self) -> datetime:
         return self._app.context.clock()
 
-    def visitor(self, received: signing.Received) -> Visitor:
-        """Who asks. Raises Fault 401."""
-        try:
-            return self._visitor(received)
-        except signing.NotSigned as exc:
-            log.info("signature refused", why=str(exc))
-            raise errors.refused_by_gateway("verify aksk signature fail") from exc
-
-    def _visitor(self, received: signing.Received) -> Visitor:
-        token = received.header("x-auth-token")
-        authorization = received.header("authorization")
-        if authorization is None and token is None:
-            raise errors.not_authenticated()
-        if token is not None and not (authorization or "").startswith(f"{signing.ALGORITHM} "):
-            caller = self._of_token(token)
-        else:
-            caller = self._of_either(received, authorization or "", token)
+    def visitor(self, received: Received, visit: Visit) -> Visitor:
+        """Who asks. Raises NotAdmitted, TooManyRequests."""
+        caller = visit.sign_in(lambda: self._caller(received), errors.NotAdmitted)
         user_id = received.header("x-app-userid")
         if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
             raise errors.Fault(400, "MSS.00000003", "Invalid parameter: X-App-UserId has 1 to 256 characters")
         seen = replace(caller, role=Role.USER, app_user_id=user_id)
         return Visitor(seen, caller.sees_all_projects)
 
-    def _of_either(self, received: signing.Received, authorization: str, token: str | None) -> Caller:
+    def _caller(self, received: Received) -> Caller:
+        try:
+            return self._signed_in(received)
+        except NotSigned as exc:
+            log.info("signature refused", why=str(exc))
+            raise errors.refused_by_gateway("verify aksk signature fail") from exc
+
+    def _signed_in(self, received: Received) -> Caller:
+        token = received.header("x-auth-token")
+        authorization = received.header("authorization")
+        if authorization is None and token is None:
+            raise errors.not_authenticated()
+        if token is not None and not (authorization or "").startswith(f"{signing.ALGORITHM} "):
+            return self._of_token(token)
+        return self._of_either(received, authorization or "", token)
+
+    def _of_either(self, received: Received, authorization: str, token: str | None) -> Caller:
         """By the signature; one that fails beside a token leaves the word to the token."""
         if token is None:
             return self._of_signature(received, authorization)
         try:
             return self._of_signature(received, authorization)
-        except (errors.Fault, signing.NotSigned):
+        except (errors.Fault, NotSigned):
             return self._of_token(token)
 
     def _of_token(self, token: str) -> Caller:
@@ -122,12 +126,12 @@ class Access:
         except Unauthenticated as exc:
             raise errors.refused_by_gateway("decrypt token fail") from exc
 
-    def _of_signature(self, received: signing.Received, value: str) -> Caller:
+    def _of_signature(self, received: Received, value: str) -> Caller:
         authorization = signing.Authorization.parse(value)
         key = authorization.access_key
         at = signing.signed_at(received)
         if not signing.is_fresh(at, self._app.context.clock()):
-            raise signing.NotSigned(f"it was signed at {at:%Y-%m-%d %H:%M:%S}, more than 15 minutes from now")
+            raise NotSigned(f"it was signed at {at:%Y-%m-%d %H:%M:%S}, more than 15 minutes from now")
         if self._lock_out.is_locked(key):
             raise errors.refused_by_gateway("AK access failed to reach the limit,forbidden")
         try:
@@ -136,7 +140,7 @@ class Access:
             raise errors.refused_by_gateway("Get secretKey failed") from exc
         if not signing.is_signed_with(secret, received, authorization):
             self._lock_out.failed(key)
-            raise signing.NotSigned(f"the signature of key {key} is wrong")
+            raise NotSigned(f"the signature of key {key} is wrong")
         self._lock_out.succeeded(key)
         security_token = received.header("x-security-token")
         if security_token is not None and not self._app.keys.is_token_of(key, security_token):

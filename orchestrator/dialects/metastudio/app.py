@@ -6,9 +6,8 @@ nothing is ever redirected.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote
 
 import structlog
@@ -18,24 +17,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.asgi import Matched, json_bytes
+from orchestrator.dialects.common.received import Received
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
 from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
 from orchestrator.dialects.metastudio.operations import OPERATIONS
-from orchestrator.dialects.metastudio.signing import Received
 from orchestrator.domain.errors import UnderstudyError
+from orchestrator.ports.visit import Visit, visit_of
 
 PREFIX: Final = "/v1"
 _PROJECT: Final = "project_id"
-_RETRY_AFTER_S: Final = "2"
 
 log = structlog.get_logger()
-
-
-class Matched(NamedTuple):
-    """Set as the request's route, so that metrics name the template."""
-
-    path: str
 
 
 class MetaStudio:
@@ -65,7 +59,7 @@ class MetaStudio:
             operation, values = self._routed(received)
             words = operation.words
             scope["route"] = Matched(operation.path)
-            return _answered(self._done(operation, values, received))
+            return _answered(self._done(operation, values, received, visit_of(scope)))
         except errors.Fault as fault:
             return _refused(fault)
         except UnderstudyError as exc:
@@ -88,9 +82,9 @@ class MetaStudio:
         raise errors.no_such_method() if known else errors.no_such_url()
 
     def _done(
-        self, operation: Operation, path: Mapping[str, str], received: Received
+        self, operation: Operation, path: Mapping[str, str], received: Received, visit: Visit
     ) -> Mapping[str, object] | Bytes | None:
-        visitor = self._access.visitor(received)
+        visitor = self._access.visitor(received, visit)
         own = visitor.caller.project_id
         told = received.header("x-project-id")
         if path.get(_PROJECT, own) != own or (told is not None and told != own):
@@ -135,17 +129,16 @@ def _pieces(answer: Bytes) -> Iterator[bytes]:
 
 def _refused(fault: errors.Fault) -> Response:
     response = _json(fault.status, fault.body())
-    if fault.status == 503:  # noqa: PLR2004  a status of HTTP
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+    if fault.retry_after_s is not None:
+        response.headers["Retry-After"] = str(fault.retry_after_s)
     return response
 
 
 def _json(status: int, content: Mapping[str, object]) -> Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return Response(body, status, media_type="application/json")
+    return Response(json_bytes(content), status, media_type="application/json")
 
 
-def refused_at_the_edge(status: int, why: str) -> Response:
+def refused_at_the_edge(_scope: Scope, status: int, why: str) -> Response:
     """What the server itself refuses, in the vendor's form."""
     fault = errors.bad_body(why) if status < 500 else errors.internal()  # noqa: PLR2004  a class of HTTP
     return _refused(fault)

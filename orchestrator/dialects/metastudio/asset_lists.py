@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.wire import instant, split
 from orchestrator.dialects.metastudio import asset_views
 from orchestrator.dialects.metastudio.asset_schemas import ListAssets
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import instant, split
+from orchestrator.dialects.metastudio.wire import last_instant
 from orchestrator.domain.assets import AssetQuery, AssetState
 
 _SORTS: Final = {"create_time": "created_at", "update_time": "updated_at", "asset_order": "asset_order"}
@@ -38,18 +38,15 @@ def list_assets(app: App, asked: Asked) -> Mapping[str, object]:
         asked.caller.project_id, source=_SOURCES[request.asset_source], role=(request.role or "").lower(),
         ids=request.asset_id, types=split(request.asset_type), states=[_STATES[word] for word in words],
         name=request.name, tags=split(request.tag), all_tags=request.tag_combination_type == "INTERSECTION",
-        exact=frozenset(request.accurate_query_field), since=_time(request.start_time),
-        until=_time(request.end_time), app_user_id=request.app_user_id,
+        exact=frozenset(request.accurate_query_field), app_user_id=request.app_user_id,
+        since=instant(request.start_time) if request.start_time else None,
+        until=last_instant(request.end_time) if request.end_time else None,
         meta=_meta(request), listing=_listing(request), properties=_properties(asked, request),
         sort=_SORTS[request.sort_key], descending=request.sort_dir == "desc", offset=request.offset,
         limit=request.limit,
     )  # fmt: skip
     found, count = app.library.find(query)
     return {"count": count, "assets": [asset_views.info(app, asset, files) for asset, files in found]}
-
-
-def _time(text: str) -> datetime | None:
-    return instant(text) if text else None
 
 
 def _meta(request: ListAssets) -> Sequence[tuple[tuple[str, ...], Sequence[str] | bool]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from orchestrator.dialects.common.wire import QueryBool, Text, instant
 from orchestrator.dialects.metastudio.asset_meta_schemas import AssetExtraMeta
 from orchestrator.dialects.metastudio.job_schemas import Service, Services
 from orchestrator.dialects.metastudio.wire import (
@@ -15,11 +16,9 @@ from orchestrator.dialects.metastudio.wire import (
     Id,
     Limit,
     Offset,
-    QueryBool,
     Some64,
     Some256,
     Some1024,
-    Text,
     Text64,
     Text128,
     Text256,
@@ -28,7 +27,6 @@ from orchestrator.dialects.metastudio.wire import (
     Text4096,
     Time,
     Wire,
-    instant,
 )
 
 AssetType = Literal[

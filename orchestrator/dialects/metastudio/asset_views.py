@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from orchestrator.app.app import App
-from orchestrator.dialects.metastudio.wire import filled, time_text
-from orchestrator.domain.assets import COVER, Asset, AssetFile, AssetFileState, AssetState
+from orchestrator.dialects.common.wire import time_text
+from orchestrator.dialects.metastudio.wire import filled
+from orchestrator.dialects.metastudio.words import RESOLUTIONS
+from orchestrator.domain.assets import COVER, Asset, AssetFile
 
 # Which structure of the metadata a type has.
 META_OF: Final[Mapping[str, str]] = {
@@ -20,8 +22,6 @@ _KEPT: Final = (
 )  # fmt: skip
 _UNREADABLE: Final = "MSS.10000003"
 _MESSAGE_LIMIT: Final = 256
-# Only these may be fetched; files of frozen assets are not shown to anybody.
-_FETCHED: Final = frozenset({AssetFileState.UPLOADED, AssetFileState.CREATED, AssetFileState.REVIEW})
 
 
 def info(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, object]:
@@ -37,23 +37,19 @@ def info(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, object
 
 
 def summary(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, object]:
-    cover = next((file for file in files if file.category == COVER and _may_be_fetched(asset, file)), None)
-    url = app.library.download(cover) if cover is not None else None
+    covers = (app.library.download(asset, file) for file in files if file.category == COVER)
+    url = next((each for each in covers if each is not None), None)
     return filled(
         asset_id=asset.id, asset_name=asset.name, asset_state=asset.state.value.upper(), asset_type=asset.type,
         block_reason_code=asset.attributes.get("block_reason_code"), cover_url=url, thumbnail_url=url,
     )  # fmt: skip
 
 
-def _may_be_fetched(asset: Asset, file: AssetFile) -> bool:
-    return asset.state is not AssetState.BLOCK and file.state in _FETCHED
-
-
 def _file(app: App, asset: Asset, file: AssetFile) -> dict[str, object]:
     return filled(
         file_id=file.id, file_name=file.name, file_md5=file.md5, file_size=file.size_bytes or None,
         file_type=file.file_type or file.name.rpartition(".")[2][:64], asset_file_category=file.category,
-        download_url=app.library.download(file) if _may_be_fetched(asset, file) else None,
+        download_url=app.library.download(asset, file),
         state=file.state.value.upper(), reason=file.reason or None,
     )  # fmt: skip
 
@@ -66,6 +62,8 @@ def _meta(asset: Asset, files: Sequence[AssetFile]) -> dict[str, object] | None:
     main = next((file for file in files if file.category == "MAIN" and file.facts), None)
     if main is not None and name in _MEASURED:
         structure |= _MEASURED[name](main)
+    if asset.job_id is not None:
+        structure["model_resolution"] = RESOLUTIONS[asset.attributes.get("wide") is True]
     return {name: structure} if name and structure else None
 
 

@@ -9,7 +9,8 @@ from typing import Final
 from pydantic import ValidationError
 
 from orchestrator.app.app import App
-from orchestrator.app.library import Share
+from orchestrator.app.library import Planned, Share
+from orchestrator.dialects.common.wire import instant
 from orchestrator.dialects.metastudio import asset_views, errors
 from orchestrator.dialects.metastudio.asset_schemas import (
     BatchAction,
@@ -21,7 +22,6 @@ from orchestrator.dialects.metastudio.asset_schemas import (
     UpdateAsset,
 )
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import instant
 from orchestrator.domain.assets import AssetCommand, AssetQuery
 from orchestrator.domain.errors import UnderstudyError
 
@@ -45,7 +45,7 @@ def create_asset(app: App, asked: Asked) -> Mapping[str, object]:
     asset = app.library.create(
         asked.caller, request.asset_type, request.asset_name, description=request.asset_description or "",
         tags=request.tags or (), order=request.asset_order or 0, attributes=attributes,
-        share=_share(asked, request.shared_config), due_at=_first_planned(attributes),
+        share=_share(asked, request.shared_config), planned=_planned(request) or (),
     )  # fmt: skip
     return {"asset_id": asset.id}
 
@@ -61,8 +61,6 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
               "tags": request.tags, "asset_order": request.asset_order}  # fmt: skip
     values: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
     changed = _attributes(request)
-    if "planned" in changed:
-        values["due_at"] = _first_planned(changed)
     seen, _ = app.library.show(asked.caller, asked.path["asset_id"])
     changed |= _extra_meta(request.asset_type or seen.type, request)
 
@@ -74,7 +72,7 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
 
     asset = app.library.update(
         asked.caller, asked.path["asset_id"], state=_STATE_COMMANDS.get(request.asset_state or ""),
-        share=_share(asked, request.shared_config), attributes=attributes, **values,
+        share=_share(asked, request.shared_config), attributes=attributes, planned=_planned(request), **values,
     )  # fmt: skip
     _, files = app.library.show(asked.caller, asset.id)
     return asset_views.info(app, asset, files)
@@ -153,17 +151,12 @@ def _share(asked: Asked, told: SharedConfig | None) -> Share | None:
 
 
 def _attributes(request: CreateAsset | UpdateAsset) -> dict[str, object]:
-    sent = request.model_dump(exclude_none=True, include=set(_KEPT))
-    if request.auto_operation_config is not None:
-        sent["planned"] = [
-            [each.operation, instant(each.operation_time).isoformat()] for each in request.auto_operation_config
-        ]
-    return sent
+    return request.model_dump(exclude_none=True, include=set(_KEPT))
 
 
-def _first_planned(attributes: Mapping[str, object]) -> datetime | None:
-    planned = attributes.get("planned")
-    return min((datetime.fromisoformat(at) for _, at in planned), default=None) if isinstance(planned, list) else None
+def _planned(request: CreateAsset | UpdateAsset) -> list[Planned] | None:
+    told = request.auto_operation_config
+    return None if told is None else [(each.operation, instant(each.operation_time)) for each in told]
 
 
 def _extra_meta(kind: str, request: CreateAsset | UpdateAsset) -> dict[str, object]:

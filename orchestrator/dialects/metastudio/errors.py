@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.errors import TooManyRequests, UnderstudyError
 
 MESSAGE_LIMIT: Final = 256
+UNAVAILABLE_FOR_S: Final = 2
 
 
 class Fault(Exception):
     """An answer that is no success, ready to be sent."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.message = message if len(message) <= MESSAGE_LIMIT else f"{message[: MESSAGE_LIMIT - 1]}…"
 
     def body(self) -> dict[str, object]:
         return {"error_code": self.code, "error_msg": self.message}
+
+
+class NotAdmitted(Fault):
+    """Whoever asks is not let in."""
 
 
 class Words(NamedTuple):
@@ -62,12 +69,12 @@ def other_project() -> Fault:
     return Fault(400, "MSS.00010009", "urlTenantId is not equal tokenTenantId")
 
 
-def not_authenticated() -> Fault:
-    return Fault(401, "MSS.00000001", "Not authenticated: neither a signature nor a token came with the request")
+def not_authenticated() -> NotAdmitted:
+    return NotAdmitted(401, "MSS.00000001", "Not authenticated: neither a signature nor a token came with the request")
 
 
-def refused_by_gateway(ending: str) -> Fault:
-    return Fault(401, "APIGW.0301", f"Incorrect IAM authentication information: {ending}")
+def refused_by_gateway(ending: str) -> NotAdmitted:
+    return NotAdmitted(401, "APIGW.0301", f"Incorrect IAM authentication information: {ending}")
 
 
 def internal() -> Fault:
@@ -84,6 +91,7 @@ def bad_body(why: str) -> Fault:
 
 # Ours that have an own word; every other refusal is the group's general one.
 _OWN: Final[Mapping[str, tuple[int, str, str]]] = {
+    "too_many_requests": (429, "APIGW.0308", "The throttling threshold has been reached"),
     "unavailable": (503, "MSS.00000004", "Internal Error"),
     "storage_unavailable": (503, "MSS.00000004", "Internal Error"),
     "trainer_unavailable": (503, "MSS.00000004", "Internal Error"),
@@ -102,9 +110,16 @@ def fault_of(error: UnderstudyError, words: Words) -> Fault:
     own = _OWN.get(error.code)
     if own is not None:
         status, code, text = own
-        return Fault(status, code, text if status >= 500 else f"{text}: {error.message}")  # noqa: PLR2004  a class of HTTP
+        told = text if status >= 500 else f"{text}: {error.message}"  # noqa: PLR2004  a class of HTTP
+        return Fault(status, code, told, retry_after_s=_retry_after_s(error, status))
     code, text = words.missing if error.code == "not_found" else words.body
     return Fault(400, code, f"{text}: {error.message}")
+
+
+def _retry_after_s(error: UnderstudyError, status: int) -> int | None:
+    if isinstance(error, TooManyRequests):
+        return int(str(error.details["retry_after_s"]))
+    return UNAVAILABLE_FOR_S if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
 def invalid_body(error: ValidationError, words: Words) -> Fault:

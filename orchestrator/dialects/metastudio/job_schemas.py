@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from orchestrator.dialects.common.wire import QueryBool, Text
 from orchestrator.dialects.metastudio.wire import (
     Exactly64,
     Id,
     Limit,
     Offset,
-    QueryBool,
     Some128,
     Some256,
     Some1028,
-    Text,
     Text64,
     Text256,
     Text1024,
@@ -72,12 +71,6 @@ class CreateJob(_Job):
     is_flexus: bool | None = None
     is_live_copy: bool | None = None
     is_only_human_model: bool | None = None
-
-    @model_validator(mode="after")
-    def _flexus_makes_videos_only(self) -> Self:
-        if self.is_flexus and set(self.supported_service or ()) - {"VIDEO_2D"}:
-            raise ValueError("supported_service: jobs of the Flexus edition support VIDEO_2D only")
-        return self
 
 
 class UpdateJob(_Job):

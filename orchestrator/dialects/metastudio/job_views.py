@@ -8,33 +8,32 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.uploads import Upload
+from orchestrator.dialects.common.wire import time_text
 from orchestrator.dialects.metastudio import marks
-from orchestrator.dialects.metastudio.wire import filled, time_text
+from orchestrator.dialects.metastudio.wire import filled
 from orchestrator.dialects.metastudio.words import (
     COMMENT_NAMES,
     ERROR_CODES,
     LOG_NAMES,
+    RESOLUTIONS,
     STATE_NAMES,
     is_shown,
     operator_name,
 )
 from orchestrator.domain.actors import Caller
+from orchestrator.domain.editions import FLEXUS, is_wide, services
 from orchestrator.domain.log_types import LogType
 from orchestrator.domain.model import Comment, File, FileKind, Job, JobSheet, LogEntry, Run
 from orchestrator.domain.views import JobDetail
 
 _DESCRIPTION_LIMIT: Final = 2048
-_FULL_HD: Final = 1920
 
 # Fields of the wire that the job's sheet keeps as they came, with what is shown when nothing came.
 _KEPT: Final[Mapping[str, object]] = {
     "contact": None, "is_flexus": False, "is_live_copy": False, "is_fast_flexus": False, "is_only_human_model": False,
-    "is_background_replacement": None, "is_ondemand_resource": False, "model_version": "V3.2",
+    "is_background_replacement": True, "is_ondemand_resource": False, "model_version": "V3.2",
 }  # fmt: skip
-_KEPT_IN_DETAIL: Final[Mapping[str, object]] = {
-    "voice_properties": None, "audio_source_type": "VIDEO",
-}  # fmt: skip
-_SERVICES: Final = {False: ["VIDEO_2D", "LIVE_2D"], True: ["VIDEO_2D"]}  # by default, by edition
+_KEPT_IN_DETAIL: Final[Mapping[str, object]] = {"voice_properties": None, "audio_source_type": "VIDEO"}
 _DOWNLOADS: Final = {
     "training_video_download_url": FileKind.TRAINING_VIDEO,
     "id_card_image1_download_url": FileKind.ID_CARD_FRONT,
@@ -92,14 +91,14 @@ def detail(app: App, caller: Caller, shown: JobDetail) -> dict[str, object]:
     return basic(app, caller, job, sheet, held) | filled(
         **urls,
         **{name: sheet.attributes.get(name, default) for name, default in _KEPT_IN_DETAIL.items()},
-        supported_service=sheet.attributes.get("supported_service", _SERVICES["flexus" in job.switches]),
+        supported_service=sheet.attributes.get("supported_service", services(job.switches, None)),
         operation_logs=[_line(entry) for entry in shown.log if is_shown(entry)],
         comment_logs=[_comment(app, caller, comment) for comment in shown.comments],
         samples=sheet.attributes.get("samples_basic_info"),
         is_mask_file_uploaded=shown.sealed(FileKind.MASK) is not None,
         markable_video_download_url=_url(app, caller, shown, FileKind.TRAINING_VIDEO) if marked else None,
         markable_action_video_download_url=_url(app, caller, shown, FileKind.ACTION_VIDEO) if marked else None,
-        flexus_retry_count=job.repairs_left if "flexus" in job.switches else None,
+        flexus_retry_count=job.repairs_left if FLEXUS in job.switches else None,
         allocated_resource=_resource(shown),
         sub_training_job_info=[_try(run) for run in shown.runs] or None,
         **marks.of(sheet.settings),
@@ -111,10 +110,7 @@ def _newest(held: Sequence[File], kind: FileKind) -> File | None:
 
 
 def _resolution(video: File | None) -> str:
-    display = (video.facts or {}).get("display") if video is not None else None
-    if isinstance(display, list) and any(isinstance(side, int) and side > _FULL_HD for side in display):
-        return "4K"
-    return "1080P"
+    return RESOLUTIONS[video is not None and is_wide(video.facts)]
 
 
 def _url(app: App, caller: Caller, shown: JobDetail, kind: FileKind) -> str | None:

@@ -7,11 +7,13 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.intake import Want
+from orchestrator.dialects.common.wire import instant, split
 from orchestrator.dialects.metastudio import errors, job_views
 from orchestrator.dialects.metastudio.job_schemas import CreateJob, EncryptedFile, ListJobs, UpdateJob
 from orchestrator.dialects.metastudio.operation import Asked, Bytes
-from orchestrator.dialects.metastudio.wire import instant, split
-from orchestrator.dialects.metastudio.words import FILE_NAMES, STATES_BY_NAME
+from orchestrator.dialects.metastudio.wire import last_instant
+from orchestrator.dialects.metastudio.words import FILE_NAMES, RESOLUTIONS, STATES_BY_NAME
+from orchestrator.domain.editions import FLEXUS, services
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.views import JobQuery
 
@@ -23,15 +25,17 @@ _NOT_KEPT: Final = _COLUMNS | {"command_message", "video_multipart_count", "acti
 _VIDEO_MESSAGES: Final = frozenset({"UPDATE_VIDEO", "UPLOAD_VIDEO"})
 _EXACT: Final = {"batch_name": "batch_name", "job_id": "id"}
 _FLAGS: Final = ("is_flexus", "is_live_copy", "is_ondemand_resource")
-_RESOLUTIONS: Final = {"1080P": False, "4K": True}
+_WIDE: Final = {name: wide for wide, name in RESOLUTIONS.items()}
+_TIMES: Final = {"create_since": instant, "create_until": last_instant,
+                 "update_since": instant, "update_until": last_instant}  # fmt: skip
 
 
 def create_job(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(CreateJob)
     sent = request.model_dump(exclude_none=True)
     wants = _everything(request, sent)
-    switches = frozenset({"flexus"} if request.is_flexus else ())
-    sheet = _columns(sent) | {"attributes": _kept(sent) | {"asset_extra_meta": _model_meta(request)}}
+    switches = frozenset({FLEXUS} if request.is_flexus else ())
+    sheet = _columns(sent) | {"attributes": _with_model(_kept(sent), switches)}
     name = sheet.pop("name")
     job, uploads = app.intake.create(asked.caller, PROFILE, str(name), wants, switches=switches, sheet=sheet)
     return job_views.upload_addresses(job.id, uploads)
@@ -41,6 +45,8 @@ def update_job(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(UpdateJob)
     sent = request.model_dump(exclude_none=True)
     message = request.command_message
+    seen = app.jobs.show(asked.caller, asked.path["job_id"])
+    kept = _with_model({**seen.sheet.attributes, **_kept(sent)}, seen.job.switches)
     if message in _VIDEO_MESSAGES:
         wants: Sequence[Want] = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1)]
     elif message == "GET_ACTION_VIDEO_MULTIPART":
@@ -48,10 +54,10 @@ def update_job(app: App, asked: Asked) -> Mapping[str, object]:
     elif message == "CONFIRM_ACTION_VIDEO":
         wants = []
     else:
-        kept = app.jobs.show(asked.caller, asked.path["job_id"]).sheet.attributes
-        wants = _everything(request, {**kept, **sent})
+        wants = _everything(request, kept)
     uploads = app.intake.update(
-        asked.caller, asked.path["job_id"], wants, sheet=_columns(sent), attributes=_kept(sent),
+        asked.caller, asked.path["job_id"], wants, sheet=_columns(sent),
+        attributes=lambda former: _with_model({**former, **_kept(sent)}, seen.job.switches),
         replaces_video=message == "UPDATE_VIDEO" or (message is None and request.video_multipart_count is not None),
     )  # fmt: skip
     return job_views.upload_addresses(asked.path["job_id"], uploads)
@@ -76,17 +82,16 @@ def list_jobs(app: App, asked: Asked) -> Mapping[str, object]:
     exact = {column: getattr(request, name) for name, column in _EXACT.items() if getattr(request, name)}
     if asked.caller.app_user_id is not None:
         exact["app_user_id"] = asked.caller.app_user_id
-    if request.model_resolution and request.model_resolution not in _RESOLUTIONS:
+    if request.model_resolution and request.model_resolution not in _WIDE:
         return {"count": 0, "jobs": []}
-    times = {name: instant(text) if (text := getattr(request, name)) else None
-             for name in ("create_since", "create_until", "update_since", "update_until")}  # fmt: skip
+    times = {name: read(text) if (text := getattr(request, name)) else None for name, read in _TIMES.items()}
     query = JobQuery(
         project, states=[STATES_BY_NAME[word] for word in words], exact=exact, name_contains=request.name,
         created_since=times["create_since"], created_until=times["create_until"], offset=request.offset,
         limit=request.limit, oldest_first=request.sort_dir == "asc", tag=request.tag,
         attributes={name: value for name in _FLAGS if (value := getattr(request, name)) is not None},
         settings={"train_location": request.train_location} if request.train_location else {},
-        wide_video=_RESOLUTIONS.get(request.model_resolution), updated_since=times["update_since"],
+        wide_video=_WIDE.get(request.model_resolution), updated_since=times["update_since"],
         updated_until=times["update_until"], by_update=request.sort_key == "update_time",
     )  # fmt: skip
     found, count, held = app.intake.page(query)
@@ -129,13 +134,14 @@ def _kept(sent: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in sent.items() if name not in _NOT_KEPT}
 
 
-def _model_meta(request: CreateJob) -> dict[str, object]:
-    """What the finished model will say of itself; the vendor writes the version with another sign there."""
-    return {
-        "human_model_2d_meta": {
-            "model_version": (request.model_version or "V3.2").replace(".", "_"), "model_resolution": "1080P",
-            "is_flexus": bool(request.is_flexus), "is_live_copy": bool(request.is_live_copy),
-            "is_real_background": not request.is_background_replacement,
-            "support_live": request.supported_service is None or "LIVE_2D" in request.supported_service,
-        }
+def _with_model(kept: Mapping[str, object], switches: frozenset[str]) -> dict[str, object]:
+    """And what the finished model will say of itself; the vendor writes the version with another sign there."""
+    asked = kept.get("supported_service")
+    served = list(services(switches, asked if isinstance(asked, list) else None))
+    meta = {
+        "model_version": str(kept.get("model_version", "V3.2")).replace(".", "_"),
+        "is_flexus": kept.get("is_flexus", False), "is_live_copy": kept.get("is_live_copy", False),
+        "is_real_background": not kept.get("is_background_replacement", True),
+        "support_live": "LIVE_2D" in served,
     }  # fmt: skip
+    return {**kept, "supported_service": served, "asset_extra_meta": {"human_model_2d_meta": meta}}

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from orchestrator.dialects.common.received import NotSigned, Received
+
 ALGORITHM: Final = "SDK-HMAC-SHA256"
 WINDOW: Final = timedelta(minutes=15)
 """How far a clock may be off, in either direction."""
@@ -26,33 +28,6 @@ _DATE: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _ALWAYS_SIGNED: Final = frozenset({"host", "x-sdk-date"})
 # What says who asks must not be put in by somebody on the way.
 _SIGNED_IF_SENT: Final = frozenset({"x-project-id", "x-security-token", "x-app-userid"})
-
-
-class NotSigned(ValueError):
-    """The request cannot be verified; the text says why, in words for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request as it came: nothing decoded, nothing put in order.
-
-    Attributes:
-        path: of the request target, percent-encoded, without the query.
-        headers: names in lower case.
-    """
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        """The value of a header as text (UTF-8, else Latin-1), None without it. Raises NotSigned for two of them."""
-        found = [value for key, value in self.headers if key == name.encode()]
-        if len(found) > 1:
-            raise NotSigned(f"the header {name} came {len(found)} times")
-        return _text(found[0]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +95,6 @@ def is_signed_with(secret: str, received: Received, authorization: Authorization
     canonical = canonical_request(received, authorization.signed_headers)
     wanted = signature(secret, string_to_sign(received.header("x-sdk-date") or "", canonical))
     return hmac.compare_digest(wanted, authorization.signature)
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _encoded(value: bytes) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-MAX_INT: Final = 2_147_483_647
-_TIME_LENGTH: Final = 20
+from orchestrator.dialects.common.wire import MAX_INT, TIME_LENGTH, Text, instant
 
 
 class Wire(BaseModel):
@@ -28,28 +27,15 @@ def _is_list(annotation: Any) -> bool:  # noqa: ANN401  any type expression
     return get_origin(annotation) is list or any(_is_list(part) for part in get_args(annotation))
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL characters are not allowed")
-    return text
-
-
 def _time(text: str) -> str:
     if text:
         instant(text)
     return text
 
 
-def instant(text: str) -> datetime:
-    """An aware instant from `2024-07-30T10:43:17Z`. Raises ValueError for any other form."""
-    if len(text) != _TIME_LENGTH or not text.endswith("Z"):
-        raise ValueError("a time has the form 2024-07-30T10:43:17Z")
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
-def time_text(at: datetime | None) -> str | None:
-    """20 characters, UTC."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def last_instant(text: str) -> datetime:
+    """The end of the second that a time names: it is shown without its fraction, and asked for as it was shown."""
+    return instant(text) + timedelta(microseconds=999_999)
 
 
 def filled(**fields: object) -> dict[str, object]:
@@ -57,18 +43,7 @@ def filled(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def split(text: str | None) -> list[str]:
-    """The values of a comma-separated parameter."""
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _true_or_false(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-Time = Annotated[Text, Field(max_length=_TIME_LENGTH), AfterValidator(_time)]
-QueryBool = Annotated[bool, BeforeValidator(_true_or_false)]
+Time = Annotated[Text, Field(max_length=TIME_LENGTH), AfterValidator(_time)]
 
 
 # A text of at most so many characters; `Some`: and of at least one.

@@ -28,6 +28,9 @@ COMMENT_NAMES: Final[Mapping[CommentType, str]] = {kind: kind.value.upper() for 
 # Codes of automatic rejections that are public; ours are shown as they are.
 ERROR_CODES: Final[Mapping[str, str]] = {"resolution_not_allowed": "44005901"}
 
+# Up to which resolution a model renders, by whether its video is wider than full HD.
+RESOLUTIONS: Final[Mapping[bool, str]] = {False: "1080P", True: "4K"}
+
 # The ends of the vendor's object names, by kind of file.
 FILE_NAMES: Final[Mapping[FileKind, str]] = {
     FileKind.TRAINING_VIDEO: "trainingVideo",
@@ -58,6 +61,5 @@ def operator_name(kind: LogType) -> str:
 
 
 def is_shown(entry: LogEntry) -> bool:
-    """Lines without a word are ours alone; the vendor's log tells of parsed files only when a video is replaced."""
-    first_video = entry.log_type is LogType.SYSTEM_ANALYSE_FILE_INFO and entry.source is JobState.WAIT_FILE_UPLOAD
-    return entry.log_type is not None and not first_video
+    """Lines without a word are ours alone."""
+    return entry.log_type is not None

@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from orchestrator.app.app import App
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Forbidden, Unauthenticated
+from orchestrator.ports.visit import visit_of
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `understudy key create`.")
 _MAX_TOKEN: Final = 512
@@ -24,12 +25,16 @@ def caller_of(request: Request) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("this needs a token: Authorization: Bearer TOKEN")
-    if len(token) > _MAX_TOKEN:
-        raise Unauthenticated("the token is not known")
     app: App = request.app.state.understudy
-    caller = app.keys.caller_of_token(token.strip())
+    caller = visit_of(request.scope).sign_in(lambda: _by_token(app, token.strip()), Unauthenticated)
     request.state.caller = caller
     return caller
+
+
+def _by_token(app: App, token: str) -> Caller:
+    if len(token) > _MAX_TOKEN:
+        raise Unauthenticated("the token is not known")
+    return app.keys.caller_of_token(token)
 
 
 async def _app(request: Request) -> App:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.errors import TooManyRequests, UnderstudyError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 2
@@ -30,6 +30,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "invalid": 422,
     "unauthenticated": 401,
     "forbidden": 403,
+    "too_many_requests": 429,
     "upload_error": 409,
     "upload_not_open": 409,
     "upload_incomplete": 409,
@@ -79,6 +80,8 @@ async def on_error(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="understudy"'
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.details["retry_after_s"])
     return problem(request, status, error.code, error.message, headers=headers, details=dict(error.details))
 
 

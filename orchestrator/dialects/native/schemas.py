@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from orchestrator.app.keys import MAX_OVERLAP
 from orchestrator.dialects.native.wire import Id, Json, Object, Text, Wire
 from orchestrator.domain.actors import Role
 from orchestrator.domain.model import FileKind
@@ -107,3 +108,9 @@ class CreateKey(Wire):
     project_id: Id
     role: Role
     name: Word
+
+
+class ReplaceKey(Wire):
+    """The old key is let in for `overlap_s` seconds more."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=int(MAX_OVERLAP.total_seconds()))] = 0

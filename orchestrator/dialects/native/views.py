@@ -15,9 +15,11 @@ from orchestrator.app.uploads import Upload, UploadProgress
 from orchestrator.dialects.native.wire import Instant, Wire
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.assets import Asset, AssetFile
+from orchestrator.domain.audit import AuditEntry
 from orchestrator.domain.model import Comment, File, Job, JobSheet, LogEntry, Run
 from orchestrator.domain.states import STATES
 from orchestrator.domain.views import JobDetail
+from orchestrator.ports.store import KeyRow
 
 
 class PartUrl(Wire):
@@ -355,6 +357,49 @@ class KeyView(Wire):
             id=key.id, project_id=key.project_id, role=key.role, name=key.name, access_key=key.id,
             secret_key=key.secret, token=key.token,
         )  # fmt: skip
+
+
+class KeyRowView(Wire):
+    """A key, without its secrets. Refused from `disabled_at` on, which may lie ahead."""
+
+    access_key: str
+    project_id: str
+    role: str
+    name: str
+    disabled_at: Instant | None
+
+    @classmethod
+    def of(cls, key: KeyRow) -> Self:
+        return cls(
+            access_key=key.id, project_id=key.project_id, role=key.role, name=key.name, disabled_at=key.disabled_at
+        )
+
+
+class Keys(Wire):
+    items: list[KeyRowView]
+
+
+class AuditView(Wire):
+    """One act on projects, keys or secrets. `key_id` is empty for the command line."""
+
+    id: int
+    at: Instant
+    key_id: str
+    operator: str
+    act: str
+    subject: str
+    details: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        return cls(
+            id=entry.id, at=entry.at, key_id=entry.key_id, operator=entry.operator, act=entry.act,
+            subject=entry.subject, details=dict(entry.details),
+        )  # fmt: skip
+
+
+class Audit(Wire):
+    items: list[AuditView]
 
 
 class ModelToken(Wire):

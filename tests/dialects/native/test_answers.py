@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.http.edge import STRICT
 from tests.dialects.native.conftest import Api
 
 
@@ -14,13 +15,33 @@ def test_questions_that_make_no_sense_are_refused(api: Api, params):
     assert api.owner.get("/jobs", **params).status_code == 422
 
 
-def test_every_answer_carries_strict_headers_and_a_request_id(api: Api):
-    for path in ("/api/v1/jobs", "/livez", "/nothing", "/metrics"):
-        answer = api.client.get(path, headers={"X-Request-Id": "abc-1"})
-        assert answer.headers["x-request-id"] == "abc-1"
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+def test_every_answer_carries_strict_headers_and_a_request_id(api: Api, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    asked = [
+        ("GET", "/api/v1/jobs", 401), ("GET", "/livez", 200), ("GET", "/nothing", 404), ("GET", "/metrics", 200),
+        ("GET", "/api/v1/openapi.json", 200), ("DELETE", "/api/v1/jobs", 405), ("GET", "/v1/p/nothing", 400),
+        ("GET", "/v1/project-1/digital-assets", 401), ("POST", "/api/v1/jobs", 413), ("GET", "/api/v1/counts", 500),
+    ]  # fmt: skip
+    monkeypatch.setattr(api.world.app.jobs, "counts", broken)
+    for method, path, status in asked:
+        headers = {"X-Request-Id": "abc-1"}
+        if status == 413:
+            headers["Content-Length"] = str(2 << 20)
+        answer = (
+            api.owner.ask("GET", "/counts", headers=headers)
+            if status == 500 else api.client.request(method, path, headers=headers)
+        )  # fmt: skip
+        assert answer.status_code == status, path
+        assert answer.headers.get_list("x-request-id") == ["abc-1"]
+        assert {name: answer.headers.get_list(name) for name in STRICT} == {n: [v] for n, v in STRICT.items()}
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "server" not in answer.headers
+        assert "strict-transport-security" not in answer.headers
+    over_tls = api.client.get("https://test/livez")
+    assert over_tls.headers["strict-transport-security"] == "max-age=31536000"
     assert api.client.get("/livez", headers={"X-Request-Id": "a b\t"}).headers["x-request-id"] != "a b\t"
 
 

@@ -4,7 +4,7 @@ Transactions are as PostgreSQL has them (READ COMMITTED): a statement sees what 
 that another transaction has written is waited for and looked at again, and nothing is seen of who never commits. What
 waiting means is said by `Turns`: one transaction at a time, unless a simulation interleaves them.
 
-Not here: what nobody moves by, like lists of assets, filters by labels and fields, keys, repeated requests.
+Not here: what nobody moves by, like lists of assets, filters by labels and fields, keys, repeated requests, media.
 """
 
 from tests.fakes.store.memory import MemoryStore, MemoryTx

@@ -38,6 +38,23 @@ class MemoryFiles:
             raise NotFound(f"there is no file {file_id}", file_id=file_id)
         return row.file
 
+    def get_many(self, file_ids: Sequence[str]) -> dict[str, File]:
+        self._rows.step("get files")
+        rows = {file_id: self._rows.get("files", file_id) for file_id in file_ids}
+        return {file_id: row.file for file_id, row in rows.items() if row is not None}
+
+    def is_shared(self, file: File) -> bool:
+        self._rows.step("shared file")
+        return any(
+            each.final_key == file.final_key and each.id != file.id and each.state is FileState.SEALED
+            for each in self._all()
+        )
+
+    def erase(self, file_id: str) -> None:
+        self._rows.step("erase file")
+        self._rows.lock("files", file_id)
+        self._rows.put("files", file_id, None)
+
     def of_job(self, job_id: str, *states: FileState) -> list[File]:
         self._rows.step("files of job")
         return [file for file in self._all() if file.job_id == job_id and (not states or file.state in states)]

@@ -10,9 +10,9 @@ from tests.fakes.store.files import MemoryFiles
 from tests.fakes.store.jobs import MemoryJobs
 from tests.fakes.store.reads import MemoryReads
 from tests.fakes.store.records import (
+    Elsewhere,
     MemoryAssets,
     MemoryComments,
-    MemoryIdempotency,
     MemoryKeys,
     MemoryLeases,
     MemoryLibrary,
@@ -23,7 +23,7 @@ from tests.fakes.store.runs import MemoryRuns
 _PARTS = {
     "jobs": MemoryJobs, "files": MemoryFiles, "runs": MemoryRuns, "reads": MemoryReads, "keys": MemoryKeys,
     "comments": MemoryComments, "assets": MemoryAssets, "library": MemoryLibrary, "leases": MemoryLeases,
-    "idempotency": MemoryIdempotency,
+    "idempotency": Elsewhere, "nonces": Elsewhere, "media": Elsewhere,
 }  # fmt: skip
 
 

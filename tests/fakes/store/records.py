@@ -214,13 +214,18 @@ class MemoryLeases:
         return {name: row.last_run_at for name, row in self._rows.all("leases")}
 
 
-class MemoryIdempotency:
-    """Nobody repeats a request here: it is the dialects' business."""
+class Elsewhere:
+    """Tables that nothing here is written to: what the sweeps find there is nothing."""
 
     def __init__(self, rows: RowsOfTx) -> None:
         self._rows = rows
 
     def drop_expired(self, now: datetime) -> int:
         del now
-        self._rows.step("drop requests")
+        self._rows.step("drop expired rows")
         return 0
+
+    def deleted_before(self, at: datetime, limit: int) -> list[tuple[str, str | None]]:
+        del at, limit
+        self._rows.step("deleted rows")
+        return []

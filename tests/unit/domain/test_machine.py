@@ -18,7 +18,7 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import CommandNotAllowed, GuardRefused, Refused
 from orchestrator.domain.guards import NOTHING, Given, all_of, approved, condition, files_complete, on, said_why
-from orchestrator.domain.model import Change, Job
+from orchestrator.domain.model import Change, FileKind, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME, STAGE_OF_RUNNING, STAGE_OF_WAITING
 from orchestrator.domain.states import STATES, TERMINAL, JobState
@@ -245,6 +245,7 @@ RUN_IDS = st.sampled_from([None, "stale", "current"])
 GIVENS = st.builds(
     Given,
     missing=st.sampled_from([(), ("no cover",)]),
+    held=st.sampled_from([frozenset[FileKind](), frozenset(FileKind)]),
     comment=st.sampled_from(["", "because"]),
     completed=st.sampled_from([frozenset[str](), frozenset({"training_preprocess"}), frozenset(STAGE_BY_NAME)]),
     run_id=RUN_IDS,
@@ -334,7 +335,11 @@ class JobLifecycle(RuleBasedStateMachine):
 
     def do_first_of(self, commands: Iterable[Command]) -> None:
         given = Given(
-            comment="because", completed=frozenset(STAGE_BY_NAME), run_id="current", failure=FailureClass.LOST
+            held=frozenset(FileKind),
+            comment="because",
+            completed=frozenset(STAGE_BY_NAME),
+            run_id="current",
+            failure=FailureClass.LOST,
         )
         for command, actor in product(commands, Actor):
             if (self.job.state, command, actor) in machine.ROWS:

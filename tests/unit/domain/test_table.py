@@ -14,7 +14,7 @@ from orchestrator.domain.errors import GuardRefused
 from orchestrator.domain.guards import Given, condition, retry_scheduled
 from orchestrator.domain.log_types import LogType as L
 from orchestrator.domain.machine import ROWS, decide, schedule
-from orchestrator.domain.model import Job
+from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING, LEARNING, STAGE_BY_NAME, STAGES, VIDEO_ANALYZE, Stage
 from orchestrator.domain.states import STATES, TERMINAL, JobState
@@ -29,7 +29,9 @@ USER, ADMIN, SYSTEM = Actor.USER, Actor.ADMIN, Actor.SYSTEM
 
 STAGE_NAMES = frozenset(STAGE_BY_NAME)
 SWITCH_SETS = (ALL, frozenset[str](), *(frozenset({s}) for s in sorted(ALL)), *(ALL - {s} for s in sorted(ALL)))
-WILLING = Given(comment="because", completed=STAGE_NAMES, run_id="run-1", failure=FailureClass.CODE)
+WILLING = Given(
+    held=frozenset(FileKind), comment="because", completed=STAGE_NAMES, run_id="run-1", failure=FailureClass.CODE
+)
 GIVENS = (WILLING, WILLING._replace(failure=FailureClass.DATA))
 
 
@@ -164,8 +166,8 @@ def test_exactly_the_documented_states_can_be_deleted(switches: frozenset[str]):
     assert deletable == set(vendor_words.DELETABLE)
 
 
-def test_a_finished_job_can_only_be_deleted():
-    assert {t.command for t in TRANSITIONS if t.source is S.JOB_FINISH} == {C.DELETE, C.DELETE_VIDEO}
+def test_a_finished_job_can_only_be_described_and_deleted():
+    assert {t.command for t in TRANSITIONS if t.source is S.JOB_FINISH} == {C.DESCRIBE, C.DELETE, C.DELETE_VIDEO}
     assert {t.leads_to for t in TRANSITIONS if t.source is S.JOB_FINISH} == {S.JOB_FINISH}
 
 

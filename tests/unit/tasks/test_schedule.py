@@ -10,6 +10,7 @@ from orchestrator.adapters.celery_options import BY_SWEEPS, DRAINED, QUEUES, bro
 from orchestrator.app.engine import BUDGET
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain.commands import Effect
+from orchestrator.domain.media_items import PREPARE_MEDIA
 from tasks.config import SHUTDOWN_S, SOFT_LIMIT_SHARE, celery_settings
 from tasks.schedule import beat_schedule
 
@@ -39,7 +40,7 @@ def test_what_no_task_drains_a_sweep_asks_about() -> None:
 
 
 def test_whatever_is_woken_there_is_a_task_for_it(registered: set[str]) -> None:
-    names = [*(effect.value for effect in Effect), *(sweep.name for sweep in SWEEPS)]
+    names = [*(effect.value for effect in Effect), PREPARE_MEDIA, *(sweep.name for sweep in SWEEPS)]
     assert {task_name(name) for name in names} == registered
     assert task_name("overdue") == "sweeps.overdue"  # an effect and a sweep have this name
     assert task_name("retry") == "sweeps.due_retries"

@@ -1,0 +1,37 @@
+"""What a finished model may be used for, how finely it renders, and what the editions of training make of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from orchestrator.domain.errors import Invalid
+
+FLEXUS: Final = "flexus"
+FULL_HD_SIDE: Final = 1920
+"""Pixels of the longer side; a video with more makes a 4K model."""
+
+_SERVICES: Final = ("VIDEO_2D", "LIVE_2D")
+_SERVICES_OF_FLEXUS: Final = ("VIDEO_2D",)
+
+
+def services(switches: frozenset[str], asked: Sequence[str] | None) -> Sequence[str]:
+    """The services that a model is made for: those asked for, else the usual ones of the edition.
+
+    Source: MetaStudio, `supported_service` of Create2dModelTrainingJob.
+
+    Raises:
+        Invalid: jobs of the Flexus edition make videos only.
+    """
+    usual = _SERVICES_OF_FLEXUS if FLEXUS in switches else _SERVICES
+    if not asked:
+        return usual
+    if FLEXUS in switches and (others := sorted(set(asked) - set(usual))):
+        raise Invalid(f"jobs of the Flexus edition support {usual[0]} only, not {others}", field="supported_service")
+    return asked
+
+
+def is_wide(facts: Mapping[str, object] | None) -> bool:
+    """Whether a video of which `facts` were measured is larger than full HD; one that was not measured is not."""
+    display = (facts or {}).get("display")
+    return isinstance(display, list) and any(isinstance(side, int) and side > FULL_HD_SIDE for side in display)

@@ -1,6 +1,6 @@
 """`./run simulate`: walk schedules by the thousand, on every core, and say which seeds broke a promise.
 
-The exit code is 1 if any did. A seed that broke one belongs into tests/simulation/test_schedules.py, with its story.
+The exit code is 1 if any did. A seed that broke one becomes a test in tests/simulation/test_schedules.py.
 """
 
 from __future__ import annotations

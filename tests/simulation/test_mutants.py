@@ -16,6 +16,7 @@ BEGIN_AT = {
 }  # fmt: skip
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_product_that_is_broken_on_purpose_is_found_out(name: str) -> None:
     with MUTANTS[name]():

@@ -13,10 +13,11 @@ from tests.simulation.people import everybody
 from tests.simulation.walking import digest, walk
 from tests.simulation.world import run
 
-SCHEDULES = 300
+SCHEDULES = 200
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(600)
 def test_no_schedule_of_faults_breaks_a_promise() -> None:
     walked = walk(range(SCHEDULES))
     assert walked.broken == [], "look at one: ./run simulate --seed SEED --trace"
@@ -36,12 +37,3 @@ def test_a_seed_is_one_schedule_in_every_process() -> None:
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert there.stdout.split() == here
-
-
-# Seeds that once broke a promise, each with what was wrong.
-FOUND: dict[int, str] = {}
-
-
-@pytest.mark.parametrize("seed", FOUND)
-def test_what_was_found_stays_mended(seed: int) -> None:
-    run(seed, everybody)

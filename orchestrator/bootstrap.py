@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.adapters.celery_waker import CeleryWaker, NullWaker
+from orchestrator.adapters.courier import HttpCourier
 from orchestrator.adapters.db.database import Database
 from orchestrator.adapters.media.prober import SandboxedProber
 from orchestrator.adapters.media.sandbox import Limits
@@ -53,6 +54,7 @@ def build_context(settings: Settings, *, waker: Waker | None = None) -> Context:
         secret_box=FernetBox([key.strip() for key in settings.secrets.encryption_key.get_secret_value().split(",")]),
         profiles=profiles,
         timing=Timing(**{field.name: getattr(settings.timing, field.name) for field in dataclasses.fields(Timing)}),
+        courier=HttpCourier(settings.storage.thumbnail_stores),
         batch=settings.worker.batch,
     )
 

@@ -27,6 +27,7 @@ from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
 from orchestrator.app.secrets import Secrets
 from orchestrator.app.sweeps import Sweeper
+from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.uploads import Uploads
 from orchestrator.app.verify import Verification
 from orchestrator.domain.media_items import PREPARE_MEDIA
@@ -39,15 +40,16 @@ class App:
         self.context = context
         self.jobs = Jobs(context)
         self.sealing = Sealing(context, self.jobs)
-        self.uploads = Uploads(context, self.jobs, self.sealing)
-        self.intake = Intake(context, self.jobs, self.uploads, self.sealing)
+        self.preparation = Preparation(context)
+        media_use = MediaUse(context, self.jobs, self.sealing, self.preparation)
+        self.media = MediaLibrary(context, media_use)
+        self.uploads = Uploads(context, self.jobs, self.sealing, media_use)
+        self.intake = Intake(context, self.jobs, self.uploads, self.sealing, media_use)
         self.review = Review(context, self.jobs)
         self.assets = Assets(context)
         self.library = Library(context)
         self.model_files = ModelFiles(context)
         self.asset_files = AssetFiles(context, self.sealing)
-        self.preparation = Preparation(context)
-        self.media = MediaLibrary(context, MediaUse(context, self.jobs, self.sealing, self.preparation))
         self.keys = Keys(context)
         self.secrets = Secrets(context)
         self.audit = Audit(context)
@@ -55,7 +57,7 @@ class App:
         self.runs = Runs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
-        self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library))
+        self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library, Thumbnails(context)))
 
     @property
     def work(self) -> Mapping[str, Callable[[], int]]:

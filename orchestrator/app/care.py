@@ -15,6 +15,7 @@ from orchestrator.app.library import Library
 from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import SEAL_LEASE, Sealing
+from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import DatabaseUnavailable, Refused, StaleJob, Unavailable, UnderstudyError, UploadError
@@ -40,6 +41,7 @@ class Care:
     runs: Runs
     sealing: Sealing
     library: Library
+    thumbnails: Thumbnails
 
 
 @dataclass(slots=True)
@@ -272,12 +274,21 @@ def assets(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
             report.failed.append(f"asset {asset.id}: {exc.message}")
 
 
-def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
+def thumbnails(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
+    due = care.thumbnails.due(now, limit)
     if report.dry_run:
-        return
-    with care.context.store.begin(durable=False) as tx:
-        dropped = tx.nonces.drop_expired(now)
-    report.done += [f"{dropped} nonces"] * bool(dropped)
+        report.done += [f"write the thumbnail of {each.asset_id}" for each in due]
+    else:
+        report.done += care.thumbnails.deliver(due)
+
+
+def nonces(care: Care, report: SweepReport, now: datetime, _limit: int) -> None:
+    with care.context.store.read() as tx:
+        expired = tx.nonces.expired(now)
+    if expired and not report.dry_run:
+        with care.context.store.lease() as tx:
+            expired = tx.nonces.drop_expired(now)
+    report.done += [f"forget {expired} nonces"] * bool(expired)
 
 
 def retention(care: Care, report: SweepReport, now: datetime, limit: int) -> None:

@@ -11,6 +11,7 @@ from orchestrator.domain import uploads
 from orchestrator.domain.errors import Invalid
 from orchestrator.domain.model import Job
 from orchestrator.domain.profile import Profile
+from orchestrator.ports.courier import Courier, NoCourier
 from orchestrator.ports.prober import Prober
 from orchestrator.ports.secrets import SecretBox
 from orchestrator.ports.storage import Storage
@@ -74,6 +75,7 @@ class Context:
     secret_box: SecretBox
     profiles: Mapping[str, Profile]
     timing: Timing = Timing()
+    courier: Courier = NoCourier()  # noqa: RUF009  it has no state
     batch: int = 250
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 

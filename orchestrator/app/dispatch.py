@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from orchestrator.app.context import Context, new_id, new_token
-from orchestrator.app.moves import Ask, Hold, free, plan
-from orchestrator.app.outcome import Started
+from orchestrator.app.moves import Ask, joined, plan, waits_now
+from orchestrator.app.outcome import Ahead, Written, nothing_ahead
 from orchestrator.app.runs import Runs
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Invalid, Refused
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, Move, Run, RunOutcome
+from orchestrator.domain.model import Job, JobId, Move, Run, RunOutcome
 from orchestrator.domain.stages import STAGE_OF_WAITING
 from orchestrator.ports.store import Tx
 
@@ -30,11 +30,13 @@ class Dispatcher:
         self._context = context
         self._runs = runs
 
-    def dispatch(self, hold: Hold = free, go_on: Callable[[], bool] = lambda: False) -> tuple[list[Move], bool]:
+    def dispatch(
+        self, ahead: Ahead = nothing_ahead, go_on: Callable[[], bool] = lambda: False
+    ) -> tuple[list[Move], bool]:
         """Fill the free slots of every pool that somebody waits for.
 
         Args:
-            hold: may keep the lease of a job whose run ended at once, to carry it on.
+            ahead: of who carries on the jobs whose runs ended at once.
             go_on: whether slots that are free again at once may be filled in the same call.
 
         Returns:
@@ -46,20 +48,20 @@ class Dispatcher:
             return [], False
         with self._context.store.begin() as tx:
             self.lock(tx, pools)
-            started = self.start(tx, pools, self._context.clock())
-        return self.carry(started, hold, go_on)
+            written = self.write(tx, [], pools, self._context.clock())
+        return self.carry(written, ahead, go_on)
 
-    def carry(self, started: Started, hold: Hold, go_on: Callable[[], bool]) -> tuple[list[Move], bool]:
+    def carry(self, written: Written, ahead: Ahead, go_on: Callable[[], bool]) -> tuple[list[Move], bool]:
         """Submit what was started, and what can be started because of it; gives what `dispatch` gives."""
-        moves = list(started.moves)
+        moves = list(written.moves)
         again = False
-        while started.runs:
-            known: dict[str, Job] = {move.after.id: move.after for move in started.moves}
-            took_all = started.took_all
-            ended, started = self._runs.submit(started.runs, known, hold, self if go_on() else None)
-            moves += [*ended, *started.moves]
+        while written.runs:
+            known: dict[str, Job] = {move.after.id: move.after for move in written.moves}
+            took_all = written.took_all
+            written = self._runs.submit(written.runs, known, ahead, self if go_on() else None)
+            moves += written.moves
             # real trainings take their time; only instant ones free slots again at once
-            again = bool(ended) and took_all
+            again = bool(written.moves) and took_all
         return moves, again
 
     def lock(self, tx: Tx, pools: Iterable[str]) -> None:
@@ -70,10 +72,13 @@ class Dispatcher:
         for name in sorted(set(pools)):
             tx.leases.lock(f"pool:{name}")
 
-    def start(self, tx: Tx, pools: Iterable[str], now: datetime) -> Started:
-        """Start one batch in each of `pools`, which the transaction has locked."""
-        moves: list[Move] = []
-        runs: list[Run] = []
+    def write(self, tx: Tx, moves: Sequence[Move], pools: Iterable[str], now: datetime) -> Written:
+        """Write `moves`, and start one batch in each of `pools`, which the transaction has locked.
+
+        A job that one of `moves` leaves waiting takes part in the choice. If it gets a slot, both moves are one write.
+        """
+        writing = {move.before.id: move for move in moves}
+        started: dict[JobId, Run] = {}
         took_all = False
         for name in sorted(set(pools)):
             pool = self._context.pools.get(name)
@@ -81,18 +86,30 @@ class Dispatcher:
             slots = 0 if pool is None else min(pool.slots - sum(live.values()), self._context.batch)
             if slots <= 0:
                 continue
-            waiting = tx.jobs.waiting(name, now, slots)
+            waiting = [*tx.jobs.waiting(name, now, slots), *self._newly_waiting(tx, moves, name, now)]
             projects = sorted({job.project_id for job in waiting})
             shares = tx.keys.shares(projects) if len(projects) > 1 else {}
-            planned = [
-                p for job in pick(waiting, live, shares, slots) if (p := self._planned(job, name, now)) is not None
-            ]
-            won = tx.jobs.move_many([move for move, _ in planned])
-            moves += [move for move, _ in planned if move.before.id in won]
-            runs += [run for move, run in planned if move.before.id in won]
-            took_all |= len(planned) == slots
+            chosen = 0
+            for job in pick(waiting, live, shares, slots):
+                planned = self._planned(job, name, now)
+                if planned is not None:
+                    move, started[job.id] = planned
+                    writing[job.id] = joined(writing[job.id], move) if job.id in writing else move
+                    chosen += 1
+            took_all |= chosen == slots
+        won = tx.jobs.move_many(list(writing.values()))
+        runs = tuple(run for job_id, run in started.items() if job_id in won)
         tx.runs.add_many(runs, now + self._context.timing.start_grace)
-        return Started(tuple(moves), tuple(runs), took_all)
+        return Written(tuple(move for job_id, move in writing.items() if job_id in won), runs, took_all)
+
+    @staticmethod
+    def _newly_waiting(tx: Tx, moves: Sequence[Move], pool: str, now: datetime) -> list[Job]:
+        """Jobs that `moves` leave waiting for `pool`, but none whose former run is still on its way out."""
+        new = [move.after for move in moves if move.after.pool == pool and waits_now(move.after, now)]
+        # a job that stands on a run comes here by its end
+        tried = [move.before.id for move in moves if move.before.attempt and move.before.run_id is None]
+        busy = tx.runs.busy(tried) if tried else set()
+        return [job for job in new if job.id not in busy]
 
     def _planned(self, job: Job, pool: str, now: datetime) -> tuple[Move, Run] | None:
         stage = STAGE_OF_WAITING[job.state]

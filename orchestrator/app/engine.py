@@ -6,23 +6,25 @@ carried on in the same pass. Whoever dies in here loses a lease, never a job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from orchestrator.app.context import Context, new_token
 from orchestrator.app.dispatch import Dispatcher
-from orchestrator.app.leases import kept
-from orchestrator.app.moves import Ask, effects_now, plan, waited_for, wake
-from orchestrator.app.outcome import Outcome, Started, Step
+from orchestrator.app.leases import Keeper
+from orchestrator.app.moves import Ask, effects_now, joined, plan, waited_for, wake
+from orchestrator.app.outcome import Outcome, Record, Step
 from orchestrator.app.publish import Publishing
 from orchestrator.app.verify import Verification
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import DatabaseUnavailable, Refused
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, Move
+from orchestrator.domain.model import Job, JobId, Move
 from orchestrator.domain.retry import FailureClass
+from orchestrator.ports.store import Tx
 
 Report = Callable[[str, dict[str, object]], None]  # event and fields, for the process's log
 
@@ -48,9 +50,10 @@ class Engine:
         self._dispatcher = dispatcher
         self._steps: dict[Effect, Step] = {
             Effect.VERIFY: Step(verification.verify, verification.record),
-            Effect.STORE_MODEL: Step(publishing.store_model),
-            Effect.PUBLISH: Step(publishing.publish, publishing.record, reads_only=True),
+            Effect.STORE_MODEL: Step(publishing.store_model, ahead=publishing.nothing_to_store),
+            Effect.PUBLISH: Step(publishing.publish, publishing.record, ahead=publishing.publish_what_is_stored),
         }
+        self._keeper = Keeper(context)
         self._sizes = dict.fromkeys(self._steps, MIN_BATCH)
         self.report: Report = lambda _event, _fields: None
         self.stopping: Callable[[], bool] = lambda: False  # true: end after the batch under way, hold nothing on
@@ -84,14 +87,14 @@ class Engine:
     def _dispatched(self) -> tuple[bool, list[Move]]:
         """One batch of every pool, jobs whose runs ended at once carried on; may there be more, and all moves."""
         token = new_token()
-        moves, more = self._dispatcher.dispatch(lambda move, now: self._held(token, move, now), self._patience())
+        moves, more = self._dispatcher.dispatch(partial(self._ahead, token), self._patience())
         return more, [*moves, *self._carried_on(token, _leased(moves))]
 
     def _claimed(self, effect: Effect) -> tuple[bool, list[Move]]:
         """One batch of `effect`, carried on through what follows at once; whether there may be more, and all moves."""
         context = self._context
         now, token, limit = context.clock(), new_token(), self._sizes[effect]
-        with context.store.begin(durable=False) as tx:
+        with context.store.lease() as tx:
             jobs = tx.jobs.claim(effect, now=now, until=now + context.timing.lease, token=token, limit=limit)
         return len(jobs) == limit, self._carried_on(token, jobs)
 
@@ -126,7 +129,7 @@ class Engine:
 
     def _stepped(self, token: str, effect: Effect, jobs: Sequence[Job]) -> list[Outcome]:
         began_at = self._context.clock()
-        with kept(self._context, lambda tx, until: tx.jobs.renew(token, until)):
+        with self._keeper.kept(lambda tx, until: tx.jobs.renew(token, until)):
             try:
                 outcomes = self._steps[effect].work(jobs)
             except DatabaseUnavailable:
@@ -166,21 +169,19 @@ class Engine:
             return self._write(token, [Outcome(job, snooze=self._context.timing.step_retry, crashed=True)])
 
     def _write(self, token: str, outcomes: Sequence[Outcome]) -> list[Move]:
-        context = self._context
+        context, ahead = self._context, partial(self._ahead, token)
         now = context.clock()
         asked = [(outcome, self._planned(token, outcome, now)) for outcome in outcomes if outcome.ask is not None]
-        moves, ahead = self._ahead(token, [move for _, move in asked if move is not None], now)
-        pools = waited_for(moves, now)
-        started = Started()
+        planned = [move for _, move in asked if move is not None]
+        pools = waited_for(planned, now)
         with context.store.begin() as tx:
             self._dispatcher.lock(tx, pools)
-            won = tx.jobs.move_many(moves)
-            for effect, step in self._steps.items():
-                told = [*(outcome for outcome, _ in asked), *ahead]
-                extra = [o for o in told if o.extra is not None and o.job.effect is effect and o.job.id in won]
-                if extra and step.record is not None:
-                    step.record(tx, extra)
-            lost = [move.before.id for move in moves if move.before.id not in won]
+            moves, record = ahead(tx, planned, now)
+            written = self._dispatcher.write(tx, moves, pools, now)
+            won = {move.before.id for move in written.moves}
+            record(tx, won)
+            self._record(tx, [outcome for outcome, _ in asked], won)
+            lost = [move.before.id for move in planned if move.before.id not in won]
             if lost:
                 tx.jobs.give_back(token, lost)  # moved meanwhile by a person: whoever claims it next looks again
             refused = [outcome.job.id for outcome, move in asked if move is None]
@@ -190,30 +191,29 @@ class Engine:
                 if outcome.ask is None:
                     due_at = now + (outcome.snooze or context.timing.step_retry)
                     tx.jobs.give_back(token, [outcome.job.id], due_at, crashed=outcome.crashed)
-            if pools:
-                started = self._dispatcher.start(tx, pools, now)
-        carried, _ = self._dispatcher.carry(started, lambda move, at: self._held(token, move, at), self._patience())
-        return [*(move for move in moves if move.before.id in won), *carried]
+        return self._dispatcher.carry(written, ahead, self._patience())[0]
 
-    def _ahead(self, token: str, moves: Sequence[Move], now: datetime) -> tuple[list[Move], list[Outcome]]:
-        """Join to each move what a step that only reads would do next: one write instead of two."""
-        jobs = [move.after for move in moves if move.after.lease_token == token]
-        jobs = [job for job in jobs if job.effect is not None and self._steps[job.effect].reads_only]
-        if not jobs:
-            return list(moves), []
-        told = {outcome.job.id: outcome for outcome in self._outcomes(token, jobs) if outcome.ask is not None}
-        joined: list[Move] = []
-        for move in moves:
-            further = self._planned(token, told[move.after.id], now) if move.after.id in told else None
-            if further is None:
-                told.pop(move.after.id, None)  # in its own time, with what may be wrong about it
-                joined.append(move)
-            else:
-                message = move.message if further.message is None else further.message
-                joined.append(
-                    move._replace(after=further.after, changes=move.changes + further.changes, message=message)
-                )
-        return joined, list(told.values())
+    def _record(self, tx: Tx, outcomes: Sequence[Outcome], won: Collection[JobId]) -> None:
+        for effect, step in self._steps.items():
+            extra = [o for o in outcomes if o.extra is not None and o.job.effect is effect and o.job.id in won]
+            if extra and step.record is not None:
+                step.record(tx, extra)
+
+    def _ahead(self, token: str, tx: Tx, moves: Sequence[Move], now: datetime) -> tuple[list[Move], Record]:
+        """Lease what we carry on, and join to each move what the next step can tell now: one write instead of two."""
+        writing = {move.before.id: self._held(token, move, now) for move in moves}
+        told: list[Outcome] = []
+        for effect, step in self._steps.items():
+            jobs = [m.after for m in writing.values() if m.after.lease_token == token and m.after.effect is effect]
+            if step.ahead is None or not jobs:
+                continue
+            for outcome in step.ahead(tx, jobs):
+                further = self._planned(token, outcome, now) if outcome.ask is not None else None
+                if further is not None:  # else in its own time, with what may be wrong about it
+                    both = joined(writing[further.before.id], further)
+                    writing[further.before.id] = self._held(token, both, now)
+                    told.append(outcome)
+        return list(writing.values()), lambda tx, won: self._record(tx, told, won)
 
     def _patience(self) -> Callable[[], bool]:
         """Whether to fill slots that are free again at once: well below the lease of the jobs that wait meanwhile."""
@@ -227,7 +227,7 @@ class Engine:
         except Refused as exc:
             self.report("outcome_refused", {"job_id": outcome.job.id, "error": exc.message})
             return None
-        return self._held(token, move, now)
+        return move
 
 
 def _leased(moves: Sequence[Move]) -> list[Job]:

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.jobs import Jobs, actor_of, hand_over
+from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
-from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of
+from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, supersede, without_media
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
@@ -51,11 +52,12 @@ class Want(NamedTuple):
 class Intake:
     """Use cases on whole jobs with their files."""
 
-    def __init__(self, context: Context, jobs: Jobs, uploads: Uploads, sealing: Sealing) -> None:
+    def __init__(self, context: Context, jobs: Jobs, uploads: Uploads, sealing: Sealing, media: MediaUse) -> None:
         self._context = context
         self._jobs = jobs
         self._uploads = uploads
         self._sealing = sealing
+        self._media = media
 
     def create(
         self, caller: Caller, profile: str, name: str, wants: Sequence[Want], *, switches: frozenset[str] = frozenset(),
@@ -108,7 +110,8 @@ class Intake:
             at = self._context.clock()
             job = tx.jobs.get(job_id)
             move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
-            tx.jobs.move(move, **sheet, attributes=dict(attributes(tx.reads.sheet(job_id).attributes)))
+            told = attributes(tx.reads.sheet(job_id).attributes)
+            tx.jobs.move(move, **sheet, attributes=without_media(told, [file.kind for file in files]))
             if replaces_video:
                 video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
                 move = plan(profile, move.after, video, at)
@@ -163,7 +166,7 @@ class Intake:
         return found[-1]
 
     def submit(self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "") -> Job:
-        """Seal what is complete and submit. What else the material lacks is for the review to say.
+        """Take the media that the job names, seal what is complete, submit. What lacks is for the review to say.
 
         Args:
             confirmed_first: kinds that their owner has to have confirmed; required ones have to be there.
@@ -173,10 +176,12 @@ class Intake:
         """
         with self._context.store.read() as tx:
             job = tx.jobs.get(job_id, caller.project_id)
-            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         profile = self._context.profile_of(job)
         ask = Ask(Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name, description=why, message="")
         plan(profile, job, ask, self._context.clock())
+        self._media.bind_named(caller, job_id)
+        with self._context.store.read() as tx:
+            held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         problems = {}
         for file in held:
             if file.kind is not FileKind.ATTACHMENT and file.kind not in BY_ADMINS:
@@ -186,16 +191,16 @@ class Intake:
 
         def work(tx: Tx) -> Move:
             now = tx.jobs.get(job_id)
-            sealed = frozenset(file.kind for file in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
             lacking = {
                 kind: f"{kind.replace('_', ' ')} not confirmed"
-                for kind in profile.lacking(now.switches, sealed)
+                for kind in profile.lacking(now.switches, frozenset(file.kind for file in sealed))
                 if kind in confirmed_first
             }
             given = Given(missing=tuple((lacking | problems).values()))
             move = plan(profile, now, ask._replace(given=given), self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(now.id)  # what was made of other material is no step towards this one
+            supersede(tx, now, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

@@ -17,7 +17,7 @@ from orchestrator.domain.errors import Forbidden, GuardRefused, Invalid, NotFoun
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Change, FileKind, FileState, Job, JobId, JobSheet, Move
 from orchestrator.domain.profile import SWITCHES, Profile
-from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME
+from orchestrator.domain.stages import LEARNING, STAGE_BY_NAME, STAGES
 from orchestrator.domain.states import TERMINAL, JobState
 from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import MAX_PAGE, JobDetail, JobQuery, JobSummary
@@ -35,6 +35,7 @@ _LEARNS_AGAIN: Final = frozenset({Command.RESET, Command.REPAIR, *(stage.redo fo
 _NEEDS_MATERIAL: Final = _LEARNS_AGAIN | {Command.REDO_VIDEO_ANALYZE}
 # These say that a file has been put in by hand.
 _TELLS_OF_FILES: Final = frozenset({Command.UPLOAD_MASK, Command.UPLOAD_ACTION_MARK, Command.UPLOAD_BEAUTY_VIDEO})
+_LOOKS_AT_FILES: Final = _NEEDS_MATERIAL | _TELLS_OF_FILES | {stage.redo for stage in STAGES}
 _ROLES: Final = tuple(Role)
 
 
@@ -124,7 +125,7 @@ class Jobs:
             job = tx.jobs.get(job_id)
             actor = actor_of(caller, job, command)
             completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
-            held = _held(tx, job) if command in _NEEDS_MATERIAL | _TELLS_OF_FILES else frozenset()
+            held = _held(tx, job) if command in _LOOKS_AT_FILES else frozenset()
             missing = self._missing(job, held) if command in _NEEDS_MATERIAL else ()
             ask = Ask(
                 command, actor, caller.name, Given(missing, held, comment, completed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,29 +12,48 @@ from orchestrator.app.context import Context
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.ports.store import Tx
 
+Renew = Callable[[Tx, datetime], None]  # writes until when a claim holds
 
-@contextmanager
-def kept(context: Context, renew: Callable[[Tx, datetime], None]) -> Iterator[None]:
-    """Renew the leases of a claim for as long as the block lasts.
 
-    Args:
-        renew: writes until when the claim holds.
+class Keeper:
+    """Renews the leases of work that takes long. Its one thread lives while there is something to renew.
+
+    Most work is over long before its first renewal, so that nothing may be started for it.
     """
-    done = threading.Event()
-    lease = context.timing.lease
 
-    def keep() -> None:
-        while not done.wait(lease.total_seconds() / 3):
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._claims: dict[object, Renew] = {}
+        self._is_running = False
+
+    @contextmanager
+    def kept(self, renew: Renew) -> Iterator[None]:
+        """Renew the leases of a claim for as long as the block lasts."""
+        claim = object()
+        with self._lock:
+            self._claims[claim] = renew
+            if not self._is_running:
+                threading.Thread(target=self._run, name="lease-keeper", daemon=True).start()
+                self._is_running = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._claims[claim]
+
+    def _run(self) -> None:
+        lease = self._context.timing.lease
+        while True:
+            time.sleep(lease.total_seconds() / 3)
+            with self._lock:
+                claims = list(self._claims.values())
+                if not claims:
+                    self._is_running = False
+                    return
             try:
-                with context.store.begin(durable=False) as tx:
-                    renew(tx, context.clock() + lease)
+                for renew in claims:
+                    with self._context.store.lease() as tx:
+                        renew(tx, self._context.clock() + lease)
             except DatabaseUnavailable:
-                continue  # the lease may run out; then another worker does the work, and this one's write loses
-
-    keeper = threading.Thread(target=keep, name="lease-keeper", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
+                continue  # a lease may run out; then another worker does the work, and this one's write loses

@@ -24,7 +24,7 @@ from orchestrator.domain.assets import (
     may_be_fetched,
 )
 from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
-from orchestrator.domain.model import FileState
+from orchestrator.domain.model import FileKind, FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
 
@@ -166,6 +166,18 @@ class Library:
         if not may_be_fetched(asset, file):
             return None
         return self._context.download_url(file.key, file.name, file.content_type)
+
+    def frame_size(self, asset: Asset) -> tuple[int, int] | None:
+        """(width, height) in pixels of the video that a model was trained from, as measured; None: not known."""
+        if asset.job_id is None:
+            return None
+        with self._context.store.read() as tx:
+            videos = [file for file in tx.files.of_job(asset.job_id) if file.kind is FileKind.TRAINING_VIDEO]
+        for video in sorted(videos, key=lambda file: file.state is FileState.SEALED, reverse=True):
+            match (video.facts or {}).get("display"):
+                case [int(width), int(height)]:
+                    return width, height
+        return None
 
     # what happens by itself
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import PurePosixPath
@@ -51,6 +52,14 @@ class Shown(NamedTuple):
 
     media: Media
     file: File | None
+
+
+class MediaPage(NamedTuple):
+    """Attributes: total: of all matches, on whatever page."""
+
+    items: Sequence[Shown]
+    total: int
+    has_more: bool
 
 
 class MediaLibrary:
@@ -286,14 +295,16 @@ class MediaLibrary:
             raise MediaNotFound(f"no media are registered for {address}")
         return found
 
-    def page(self, caller: Caller, query: MediaQuery) -> tuple[Sequence[Shown], int]:
-        """A page and the number of all matches. Users see their own project only."""
+    def page(self, caller: Caller, query: MediaQuery) -> MediaPage:
+        """A page. Users see their own project only."""
         if not 1 <= query.limit <= MAX_PAGE:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
         if not caller.may_see(query.project_id or ""):
             raise Forbidden("only people see the media of other projects")
         with self._context.store.read() as tx:
-            return self._with_files(tx, tx.media.page(query)), tx.media.count(query)
+            found = tx.media.page(replace(query, limit=query.limit + 1))
+            items = self._with_files(tx, found[: query.limit])
+            return MediaPage(items, tx.media.count(query), len(found) > query.limit)
 
     def download(self, shown: Shown, lifetime: timedelta | None = None) -> str | None:
         """A URL that downloads the sealed bytes as an attachment; None while there are none."""

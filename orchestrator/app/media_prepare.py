@@ -17,7 +17,7 @@ from typing import Final
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.engine import BUDGET, Report
-from orchestrator.app.leases import kept
+from orchestrator.app.leases import Keeper
 from orchestrator.app.sealing import final_key_of
 from orchestrator.app.stored import StoredObject
 from orchestrator.domain.errors import DatabaseUnavailable, NotFound, StaleJob, Unavailable, UnderstudyError
@@ -63,6 +63,7 @@ class Preparation:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._keeper = Keeper(context)
         self.report: Report = lambda _event, _fields: None
         self.stopping: Callable[[], bool] = lambda: False
 
@@ -76,7 +77,7 @@ class Preparation:
             if not items:
                 break
             renew = lambda tx, until, token=token: tx.media.renew(token, until)  # noqa: E731  one claim's
-            with kept(self._context, renew), ThreadPoolExecutor(len(items), "prepare-media") as pool:
+            with self._keeper.kept(renew), ThreadPoolExecutor(len(items), "prepare-media") as pool:
                 settled += sum(pool.map(lambda item, token=token: self._prepare(item, token), items))
             if clock() >= ends_at:
                 self._context.waker.wake(PREPARE_MEDIA)
@@ -105,14 +106,14 @@ class Preparation:
             if not self._claimed(token, 1, media_id):
                 time.sleep(_BETWEEN_LOOKS_S)
                 continue
-            with kept(self._context, lambda tx, until, token=token: tx.media.renew(token, until)):  # type: ignore[misc]  # one claim's
+            with self._keeper.kept(lambda tx, until, token=token: tx.media.renew(token, until)):  # type: ignore[misc]  # one claim's
                 self._copy_and_leave(item, token)
         raise MediaNotReady(f"media {media_id} is being prepared; ask again in a moment", media_id=media_id)
 
     def _claimed(self, token: str, limit: int, media_id: str = "") -> list[Media]:
         now = self._context.clock()
         until = now + self._context.timing.lease
-        with self._context.store.begin(durable=False) as tx:
+        with self._context.store.lease() as tx:
             return tx.media.claim(now=now, until=until, token=token, limit=limit, media_id=media_id)
 
     def _copy_and_leave(self, item: Media, token: str) -> None:

@@ -13,7 +13,7 @@ from orchestrator.app.sealing import Sealing
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Invalid, UploadError
-from orchestrator.domain.media_items import PROBED_AS, Media, MediaNotReady, MediaNotUsable
+from orchestrator.domain.media_items import NAMED_BY, PROBED_AS, Media, MediaNotReady, MediaNotUsable
 from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.domain.profile import Material
 from orchestrator.ports.store import Tx
@@ -53,6 +53,17 @@ class MediaUse:
             return move
 
         return self._jobs.transact(work).after
+
+    def bind_named(self, caller: Caller, job_id: str) -> bool:
+        """Bind the media that the job's attributes name, as `bind` does. False: the job names none."""
+        with self._context.store.read() as tx:
+            attributes = tx.reads.sheet(job_id).attributes
+        wanted = {
+            kind: told for kind, name in NAMED_BY.items() if isinstance(told := attributes.get(name), str) and told
+        }
+        if wanted:
+            self.bind(caller, job_id, wanted)
+        return bool(wanted)
 
     def _sealed(self, caller: Caller, item: Media) -> File:
         """The bytes of media, sealed now if they are all there. Raises MediaNotReady, MediaNotUsable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -93,26 +93,20 @@ def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta 
     return policy.delay(failure, job.retries)
 
 
-Hold = Callable[
-    [Move, datetime], Move
-]  # gives the move with a lease on what is due at once, if its asker carries it on
+def joined(move: Move, further: Move) -> Move:
+    """Both as one write: `further` is a move of the job as `move` leaves it."""
+    message = move.message if further.message is None else further.message
+    return move._replace(after=further.after, changes=move.changes + further.changes, message=message)
 
 
-def free(move: Move, _now: datetime) -> Move:
-    """Leave what is due to whoever claims it."""
-    return move
+def waits_now(job: Job, now: datetime) -> bool:
+    """Whether it could have a slot of its pool at once."""
+    return job.pool is not None and job.effect is Effect.DISPATCH and job.due_at is not None and job.due_at <= now
 
 
 def waited_for(moves: Iterable[Move], now: datetime) -> set[str]:
     """The pools that these moves made somebody wait for now."""
-    return {
-        after.pool
-        for _, after, *_ in moves
-        if after.pool is not None
-        and after.effect is Effect.DISPATCH
-        and after.due_at is not None
-        and after.due_at <= now
-    }
+    return {str(move.after.pool) for move in moves if waits_now(move.after, now)}
 
 
 def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:

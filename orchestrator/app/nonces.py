@@ -27,5 +27,5 @@ class Nonces:
             fresh_until: from then on the request is refused for its age, and the nonce need not be kept.
         """
         digest = hashlib.sha256(f"{access_key}\n{nonce}".encode()).hexdigest()
-        with self._context.store.begin(durable=False) as tx:
+        with self._context.store.lease() as tx:
             return tx.nonces.add(digest, fresh_until + _SLACK)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestrator.app.moves import Ask
-from orchestrator.domain.model import Job, Move, Run
+from orchestrator.domain.model import Job, JobId, Move, Run
 from orchestrator.ports.store import Tx
 
 
@@ -31,18 +31,28 @@ class Outcome(NamedTuple):
 class Step(NamedTuple):
     """What an effect runs: `work` outside any transaction, `record` inside the one that writes the moves it won.
 
-    `reads_only`: the work only reads the database, so it is done ahead of the write that makes it due, and both moves
-    are one write.
+    `ahead` answers for jobs whose effect this very transaction makes due, as far as that takes no more than reading in
+    it: both moves are one write then. The others have their turn.
     """
 
     work: Callable[[Sequence[Job]], list[Outcome]]
     record: Callable[[Tx, Sequence[Outcome]], None] | None = None
-    reads_only: bool = False
+    ahead: Callable[[Tx, Sequence[Job]], list[Outcome]] | None = None
+
+
+Record = Callable[[Tx, Collection[JobId]], None]  # given the jobs whose moves were won
+# Within the transaction that writes moves: gives them with what their asker carries on at once, and the recorder of it.
+Ahead = Callable[[Tx, Sequence[Move], datetime], tuple[list[Move], Record]]
+
+
+def nothing_ahead(_tx: Tx, moves: Sequence[Move], _now: datetime) -> tuple[list[Move], Record]:
+    """Leave what is due to whoever claims it."""
+    return list(moves), lambda _tx, _won: None
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """Runs that were written to the ledger and have to be submitted, with the moves that started them."""
+class Written:
+    """What one transaction wrote: moves, and the runs they started, which have to be submitted."""
 
     moves: tuple[Move, ...] = ()
     runs: tuple[Run, ...] = ()

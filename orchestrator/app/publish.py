@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Final, cast
 
+from orchestrator.app import thumbnails
 from orchestrator.app.context import Context, new_id
 from orchestrator.app.moves import Ask, retry_delay
 from orchestrator.app.outcome import Outcome
@@ -18,10 +19,11 @@ from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.editions import is_wide
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import FileKind, FileState, Job, JobSheet
+from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import FINISHING
 from orchestrator.domain.states import TERMINAL
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
 from orchestrator.ports.store import Tx
 
@@ -38,7 +40,9 @@ class Publishing:
 
     def store_model(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Copy what the stages made out of the runs' own prefixes, where late zombies might still write."""
-        made = self._made(jobs)
+        with self._context.store.read() as tx:
+            dossiers = tx.reads.dossiers([job.id for job in jobs])
+        made = {job.id: artefacts_of(dossiers[job.id].made.values()) for job in jobs}
         idle = [job for job in jobs if not made[job.id]]
         busy = [job for job in jobs if made[job.id]]
         outcomes = [self._stored(job, {}) for job in idle]
@@ -46,6 +50,11 @@ class Publishing:
             with ThreadPoolExecutor(min(THREADS, len(busy)), "store-model") as pool:
                 outcomes += pool.map(lambda job: self._stored(job, made[job.id]), busy)
         return outcomes
+
+    def nothing_to_store(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+        """The answer for jobs whose stages have made no file."""
+        busy = tx.runs.left_something([job.id for job in jobs])
+        return [self._stored(job, {}) for job in jobs if job.id not in busy]
 
     def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
         try:
@@ -82,24 +91,26 @@ class Publishing:
     def publish(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Make the asset, in the transaction of the move that says so."""
         with self._context.store.read() as tx:
-            succeeded = tx.runs.succeeded([job.id for job in jobs])
-            sheets = tx.reads.sheets([job.id for job in jobs])
-            files = tx.files.of_jobs([job.id for job in jobs], FileState.SEALED)
+            dossiers = tx.reads.dossiers([job.id for job in jobs])
         outcomes = []
         for job in jobs:
-            runs = succeeded[job.id].values()
+            dossier = dossiers[job.id]
             try:
-                # what the stages after the storing have made; nothing, for most kinds of job
-                self._keep(job, artefacts_of(run for run in runs if run.stage in _AFTER_STORING))
+                self._keep(job, _made_late(dossier))
             except Unavailable:
                 outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
             else:
-                videos = [file for file in files[job.id] if file.kind is FileKind.TRAINING_VIDEO]
-                wide = any(is_wide(video.facts) for video in videos)
-                outcomes.append(self._published(job, artefacts_of(runs), sheets[job.id], wide=wide))
+                outcomes.append(self._published(job, dossier))
         return outcomes
 
-    def _published(self, job: Job, made: Mapping[str, Mapping[str, object]], sheet: JobSheet, *, wide: bool) -> Outcome:
+    def publish_what_is_stored(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+        """The answer for jobs whose files all have their final keys."""
+        dossiers = tx.reads.dossiers([job.id for job in jobs])
+        return [self._published(job, dossiers[job.id]) for job in jobs if not _made_late(dossiers[job.id])]
+
+    def _published(self, job: Job, dossier: Dossier) -> Outcome:
+        sheet, made = dossier.sheet, artefacts_of(dossier.made.values())
+        wide = any(is_wide(file.facts) for file in dossier.files if file.kind is FileKind.TRAINING_VIDEO)
         at = self._context.clock()
         row = machine.decide(job, Command.PUBLISH, Actor.SYSTEM)
         state = AssetState.ACTIVED if row.target in TERMINAL else AssetState.UNACTIVED
@@ -125,14 +136,16 @@ class Publishing:
     def record(self, tx: Tx, outcomes: Sequence[Outcome]) -> None:
         """Write the assets of the moves that were won."""
         published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
-        tx.assets.publish_many(published, self._context.clock())
-
-    def _made(self, jobs: Sequence[Job]) -> dict[str, dict[str, Mapping[str, object]]]:
-        """Per job: artefact name -> artefact, of two with one name the later stage's."""
-        with self._context.store.read() as tx:
-            succeeded = tx.runs.succeeded([job.id for job in jobs])
-        return {job.id: artefacts_of(succeeded[job.id].values()) for job in jobs}
+        at = self._context.clock()
+        tx.assets.publish_many(published, at)
+        for asset, files in published:
+            thumbnails.order(tx, asset, files, at)
 
     def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
         """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""
         return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
+
+
+def _made_late(dossier: Dossier) -> dict[str, Mapping[str, object]]:
+    """What the stages after the storing have made; nothing, for most kinds of job."""
+    return artefacts_of(run for run in dossier.made.values() if run.stage in _AFTER_STORING)

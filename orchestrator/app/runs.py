@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from orchestrator.app.context import Context
-from orchestrator.app.moves import Ask, Hold, free, plan, retry_delay, waited_for, wake
-from orchestrator.app.outcome import Started
+from orchestrator.app.moves import Ask, plan, retry_delay, waited_for, wake
+from orchestrator.app.outcome import Ahead, Written, nothing_ahead
 from orchestrator.app.specs import Specs
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor
@@ -39,7 +39,7 @@ class Starter(Protocol):
     """Who hands out slots (app/dispatch.py), within the transaction of somebody else."""
 
     def lock(self, tx: Tx, pools: Iterable[str]) -> None: ...
-    def start(self, tx: Tx, pools: Iterable[str], now: datetime) -> Started: ...
+    def write(self, tx: Tx, moves: Sequence[Move], pools: Iterable[str], now: datetime) -> Written: ...
 
 
 class Runs:
@@ -54,18 +54,18 @@ class Runs:
         self,
         runs: Sequence[Run],
         jobs: Mapping[str, Job] | None = None,
-        hold: Hold = free,
+        ahead: Ahead = nothing_ahead,
         starter: Starter | None = None,
-    ) -> tuple[list[Move], Started]:
+    ) -> Written:
         """Hand starting runs to their backends; gives the moves of those that ended at once, and what that started.
 
         Args:
             jobs: as they were written together with the runs, if the caller knows.
-            hold: may keep the lease of a job whose run has ended.
+            ahead: of who carries on the jobs whose runs have ended.
             starter: starts what follows in the transaction that frees a slot; None: somebody else will.
         """
         specs = self._specs.of(runs, jobs)
-        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, hold, starter)
+        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, ahead, starter)
 
     def _submitted(self, run: Run, spec: RunSpec | str | None) -> Seen:
         if spec is None:
@@ -88,16 +88,16 @@ class Runs:
     def observe(self, limit: int = 200) -> tuple[int, list[Move]]:
         """Look at the runs that are due; gives how many, and the moves."""
         now = self._context.clock()
-        with self._context.store.begin(durable=False) as tx:
+        with self._context.store.lease() as tx:
             runs = tx.runs.claim(now, now + self._context.timing.lease, limit)
         unsubmitted = [run for run in runs if run.handle is None and run.cancel_at is None]
-        moves = self.submit(unsubmitted)[0] if unsubmitted else []
+        moves = list(self.submit(unsubmitted).moves) if unsubmitted else []
         found: list[Seen] = []
         for pool in sorted({run.pool for run in runs}):
             mine = [run for run in runs if run.pool == pool and run not in unsubmitted]
             if mine:
                 found += self._look(pool, mine)
-        moves += self._settle(found)[0]
+        moves += self._settle(found).moves
         wake(self._context, moves, self._context.clock())  # what the moves made due is later than `now`
         return len(runs), moves
 
@@ -116,60 +116,66 @@ class Runs:
         self,
         found: Sequence[Seen],
         jobs: Mapping[str, Job] | None = None,
-        hold: Hold = free,
+        ahead: Ahead = nothing_ahead,
         starter: Starter | None = None,
-    ) -> tuple[list[Move], Started]:
+    ) -> Written:
         """Write what was found, and move the jobs of runs that have ended; what cannot be written, one by one."""
         if not found:
-            return [], Started()
+            return Written()
         try:
-            return self._write(found, jobs, hold, starter)
+            return self._write(found, jobs, ahead, starter)
         except DatabaseUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  what cannot be written must not hold up the others
             if len(found) > 1:
-                return [move for each in found for move in self._settle([each], None, hold)[0]], Started()
+                return Written(tuple(move for each in found for move in self._settle([each], None, ahead).moves))
             run = found[0][0]  # stays as it is in the ledger, and is looked at again
             self.report("run_not_settled", {"run_id": run.id, "job_id": run.job_id, "error": repr(exc)})
-            return [], Started()
+            return Written()
 
     def _write(
-        self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, hold: Hold, starter: Starter | None
-    ) -> tuple[list[Move], Started]:
-        context = self._context
-        now = context.clock()
+        self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, ahead: Ahead, starter: Starter | None
+    ) -> Written:
+        now = self._context.clock()
+        judged = [self._judged(run, status, now) for run, status in found]
+        # planned before the transaction where the jobs are known: others wait for what it locks
+        planned = self._moves([run for run, _ in judged if run.ended_at is not None], jobs or {}, now)
         # only the pools whose slots become free here; a next stage in another pool is woken for
-        pools = (
-            {run.pool for run, status in found if status is not None and status.state in _FINAL} if starter else set()
-        )
-        started = Started()
-        with context.store.begin() as tx:
-            if starter and pools:
+        pools = waited_for(planned.values(), now) & {run.pool for run, _ in judged} if starter else set()
+        with self._context.store.begin() as tx:
+            if starter:
                 starter.lock(tx, pools)
-            seen = [self._checked(tx, *self._judged(run, status, now)) for run, status in found]
+            seen = [self._checked(tx, run, status) for run, status in judged]
             won = tx.runs.save_many([(run, self._next_look(run, now)) for run in seen])
-            ended = [run for run in seen if run.id in won and run.ended_at is not None]
-            moves = self._moved(tx, ended, jobs, hold, now) if ended else []
-            if starter and pools:
-                started = starter.start(tx, pools & waited_for(moves, now), now)
+            # what a look at the pinned hashes has changed is planned anew
+            changed = {after.id for after, (before, _) in zip(seen, judged, strict=True) if after is not before}
+            moves = [move for run_id, move in planned.items() if run_id in won and run_id not in changed]
+            moves, record = ahead(tx, moves, now)
+            written = starter.write(tx, moves, pools, now) if starter else Written(self._won(tx, moves))
+            kept = {move.before.id for move in written.moves}
+            record(tx, kept)
+            late = [run for run in seen if run.id in won and run.ended_at is not None and run.job_id not in kept]
+            written = replace(written, moves=(*written.moves, *self._late(tx, late, now)))
         for run in seen:
             if run.id not in won:
                 self._disown(run)
-        return moves, started
+        return written
 
-    def _moved(
-        self, tx: Tx, ended: Sequence[Run], known: Mapping[str, Job] | None, hold: Hold, now: datetime
-    ) -> list[Move]:
-        """Move the jobs of ended runs; one that somebody moved since it was read is read and asked again."""
-        won: list[Move] = []
+    def _late(self, tx: Tx, ended: Sequence[Run], now: datetime) -> list[Move]:
+        """Move jobs that are not known, or that somebody moved since they were read: read, ask until all is said."""
+        written: list[Move] = []
         while ended:
-            jobs = tx.jobs.get_many([run.job_id for run in ended]) if known is None else known
-            moves = [hold(move, now) for move in self._moves(ended, jobs, now)]
-            kept = tx.jobs.move_many(moves)
-            won += [move for move in moves if move.before.id in kept]
-            lost = {move.before.id for move in moves} - kept
-            ended, known = [run for run in ended if run.job_id in lost], None
-        return won
+            moves = self._moves(ended, tx.jobs.get_many([run.job_id for run in ended]), now)
+            won = self._won(tx, list(moves.values()))
+            written += won
+            lost = moves.keys() - {str(move.before.run_id) for move in won}
+            ended = [run for run in ended if run.id in lost]
+        return written
+
+    @staticmethod
+    def _won(tx: Tx, moves: Sequence[Move]) -> tuple[Move, ...]:
+        won = tx.jobs.move_many(moves)
+        return tuple(move for move in moves if move.before.id in won)
 
     def _disown(self, run: Run) -> None:
         """Somebody else wrote the run meanwhile. If it has ended for the ledger, nothing may go on at the backend."""
@@ -246,8 +252,9 @@ class Runs:
         age = now - (run.started_at or run.created_at)
         return now + max(timing.poll_first, min(age / 10, timing.poll_longest))
 
-    def _moves(self, ended: Sequence[Run], jobs: Mapping[str, Job], now: datetime) -> list[Move]:
-        moves = []
+    def _moves(self, ended: Sequence[Run], jobs: Mapping[str, Job], now: datetime) -> dict[str, Move]:
+        """Run id -> what its end asks of its job."""
+        moves: dict[str, Move] = {}
         for run in ended:
             job = jobs.get(run.job_id)  # none: deleted, and needs nothing from its runs
             if job is None or job.run_id != run.id:
@@ -257,7 +264,7 @@ class Runs:
             else:
                 ask = self._failed(job, run, run.failure or FailureClass.CODE, now)
             with suppress(Refused):  # the job has been moved on without this run
-                moves.append(plan(self._context.profile_of(job), job, ask, now))
+                moves[run.id] = plan(self._context.profile_of(job), job, ask, now)
         return moves
 
     def _failed(self, job: Job, run: Run, failure: FailureClass, now: datetime) -> Ask:

@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.domain.model import File, FileKind, FileState, Job, JobSheet, Run
+from orchestrator.domain.model import File, FileKind, FileState, Job, Run
 from orchestrator.domain.profile import StageSettings
 from orchestrator.domain.stages import STAGES
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.store import Tx
 from orchestrator.ports.trainer import RunInput, RunSpec
 
@@ -29,7 +30,7 @@ class Specs:
         self._context = context
 
     def of(self, runs: Sequence[Run], jobs: Mapping[str, Job] | None = None) -> dict[str, RunSpec | str]:
-        """The spec of every run by run id, or why it has none. At most four statements for any number of runs.
+        """The spec of every run by run id, or why it has none. At most two statements for any number of runs.
 
         A run whose job was deleted this moment is left out: nobody wants it.
 
@@ -37,19 +38,16 @@ class Specs:
             jobs: of the runs, if the caller knows them.
         """
         ids = sorted({run.job_id for run in runs})
-        again = sorted({run.job_id for run in runs if run.attempt > 1})  # a first attempt finds nothing made before it
         with self._context.store.read() as tx:
             jobs = tx.jobs.get_many(ids) if jobs is None else jobs
-            files = tx.files.of_jobs(ids, FileState.SEALED)
-            before = tx.runs.succeeded(again) if again else {}
-            sheets = tx.reads.sheets(ids)
+            dossiers = tx.reads.dossiers(ids)
         found: dict[str, RunSpec | str] = {}
         for run in runs:
             if run.job_id in jobs:
                 settings = self._settings(jobs[run.job_id], run)
-                found[run.id] = settings if isinstance(settings, str) else self._spec(
-                    run, settings, files[run.job_id], before.get(run.job_id, {}), sheets[run.job_id]
-                )  # fmt: skip
+                found[run.id] = (
+                    settings if isinstance(settings, str) else self._spec(run, settings, dossiers[run.job_id])
+                )
         return found
 
     def _settings(self, job: Job, run: Run) -> StageSettings | str:
@@ -57,15 +55,13 @@ class Specs:
         settings = None if profile is None else profile.stages.get(run.stage)
         return settings or f"the profile {job.profile} does not say any more how the stage {run.stage} is run"
 
-    def _spec(
-        self, run: Run, settings: StageSettings, files: Sequence[File], before: Mapping[str, Run], sheet: JobSheet
-    ) -> RunSpec:
+    def _spec(self, run: Run, settings: StageSettings, dossier: Dossier) -> RunSpec:
         return RunSpec(
             run_id=run.id, job_id=run.job_id, project_id=run.project_id, stage=run.stage, attempt=run.attempt,
             command=settings.command,
-            inputs=[*(self._file(file) for file in _material(files)), *self._artefacts(run, before)],
+            inputs=[*(self._file(file) for file in _material(dossier.files)), *self._artefacts(run, dossier.made)],
             output_prefix=f"runs/{run.job_id}/{run.id}/", checkpoint_key=f"{run.job_id}-{run.stage}",
-            parameters={**sheet.settings, "attributes": _without_people(sheet.attributes)},
+            parameters={**dossier.sheet.settings, "attributes": _without_people(dossier.sheet.attributes)},
             timeout_s=settings.timeout.total_seconds(), gpus=settings.gpus,
         )  # fmt: skip
 

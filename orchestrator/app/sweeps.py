@@ -51,6 +51,7 @@ SWEEPS: Final = (
     Sweep("delete_files", timedelta(minutes=1), care.delete_files, "delete the objects of deleted or replaced files"),
     Sweep("orphans", timedelta(hours=1), care.orphans, "abort uploads and delete staged objects that no row knows"),
     Sweep("assets", timedelta(minutes=1), care.assets, "empty the recycle bin, do what owners of assets planned"),
+    Sweep("thumbnails", timedelta(seconds=5), care.thumbnails, "write thumbnails to the addresses of their owners"),
     Sweep("nonces", timedelta(minutes=1), care.nonces, "forget nonces of requests that are too old to be replayed"),
     Sweep(
         "retention", timedelta(hours=1), care.retention,
@@ -101,7 +102,7 @@ class Sweeper:
         since = None if force else now - sweep.every * 0.9
         # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
         until = now + max(sweep.every, self._care.context.timing.lease)
-        with store.begin(durable=False) as tx:
+        with store.lease() as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
             return report
@@ -111,7 +112,7 @@ class Sweeper:
         try:
             sweep.run(self._care, report, now, limit)
         finally:
-            with store.begin(durable=False) as tx:
+            with store.lease() as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())
         return report
 

@@ -7,7 +7,7 @@ staging key only; sealing copies to a final key that no URL ever reached (app/se
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from typing import Final
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.jobs import Jobs, actor_of
+from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
 from orchestrator.domain import uploads
@@ -23,6 +24,7 @@ from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
 from orchestrator.domain.guards import Given
+from orchestrator.domain.media_items import NAMED_BY
 from orchestrator.domain.model import File, FileKind, FileState, Job, JobId, Move
 from orchestrator.ports.storage import UploadGone
 from orchestrator.ports.store import Tx
@@ -55,6 +57,15 @@ def plan_of(file: File) -> uploads.PartPlan:
     """What was agreed with the uploader of `file`."""
     sizes = dict(enumerate(file.part_sizes, start=1)) if file.part_sizes else None
     return uploads.PartPlan(file.part_count, sizes)
+
+
+def supersede(tx: Tx, job: Job, sealed: Sequence[File], at: datetime) -> None:
+    """Let go of what was made of other material, by stages or by hand: it is no step towards what is submitted now."""
+    if job.attempt:
+        tx.runs.supersede(job.id)
+    for file in sealed:
+        if file.kind in BY_ADMINS:
+            tx.files.move(file, FileState.DELETING, due_at=at)
 
 
 def begun(
@@ -96,13 +107,20 @@ def signed(context: Context, file: File, numbers: Sequence[int]) -> Upload:
     return Upload(file, dict(zip(numbers, urls, strict=True)), at + expires_in)
 
 
+def without_media(attributes: Mapping[str, object], kinds: Collection[FileKind]) -> dict[str, object]:
+    """The attributes of a job whose uploads of `kinds` take the place of the media that it names."""
+    replaced = {NAMED_BY[kind] for kind in kinds if kind in NAMED_BY}
+    return {name: value for name, value in attributes.items() if name not in replaced}
+
+
 class Uploads:
     """Use cases on uploads."""
 
-    def __init__(self, context: Context, jobs: Jobs, sealing: Sealing) -> None:
+    def __init__(self, context: Context, jobs: Jobs, sealing: Sealing, media: MediaUse) -> None:
         self._context = context
         self._jobs = jobs
         self._sealing = sealing
+        self._media = media
 
     def open(
         self, caller: Caller, job_id: str, kind: FileKind, name: str, *, size_bytes: int | None = None,
@@ -151,7 +169,9 @@ class Uploads:
             details: dict[str, object] = {"file_id": file.id, "kind": file.kind.value}
             ask = Ask(command, actor_of(caller, job, command), caller.name, details=details)
             move = plan(self._context.profile_of(job), job, ask, file.created_at)
-            tx.jobs.move(move)
+            told = tx.reads.sheet(job.id).attributes if file.kind in NAMED_BY else {}
+            kept = without_media(told, [file.kind])
+            tx.jobs.move(move, **({} if kept == told else {"attributes": kept}))
         for old in former:
             given_up = tx.files.move(old, FileState.ABORTING, due_at=file.created_at)
             tx.after_commit(partial(self._sealing.drop, given_up))
@@ -228,15 +248,18 @@ class Uploads:
         return given_up
 
     def submit(self, caller: Caller, job_id: str) -> Job:
-        """Seal whatever is complete, then submit the job for its checks.
+        """Take the media that the job names, seal whatever is complete, then submit the job for its checks.
 
         Raises:
             GuardRefused: required files are missing or incomplete, each named with what it lacks.
+            MediaNotFound, MediaNotReady, MediaNotUsable: media that the job names cannot be its material.
         """
         detail = self._jobs.show(caller, job_id)
         # refused for another reason, it must not have sealed anything
         plan(self._context.profile_of(detail.job), detail.job,
              Ask(Command.SUBMIT, actor_of(caller, detail.job, Command.SUBMIT)), self._context.clock())  # fmt: skip
+        if self._media.bind_named(caller, job_id):
+            detail = self._jobs.show(caller, job_id)
         problems: dict[FileKind, str] = {}
         for file in detail.files:
             if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
@@ -253,7 +276,8 @@ class Uploads:
         def work(tx: Tx) -> Move:
             job = tx.jobs.get(job_id)
             profile = self._context.profile_of(job)
-            held = frozenset(f.kind for f in tx.files.of_job(job_id, FileState.SEALED))
+            sealed = tx.files.of_job(job_id, FileState.SEALED)
+            held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
             lacking = profile.lacking(job.switches, held) | problems
             ask = Ask(
@@ -262,7 +286,7 @@ class Uploads:
             )  # fmt: skip
             move = plan(profile, job, ask, self._context.clock())
             tx.jobs.move(move)
-            tx.runs.supersede(job.id)  # what was made of other material is no step towards this one
+            supersede(tx, job, sealed, move.changes[-1].at)
             return move
 
         return self._jobs.transact(work).after

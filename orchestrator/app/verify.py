@@ -15,8 +15,9 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.media import MediaFacts, Reason, Verdict
-from orchestrator.domain.model import File, FileState, Job
+from orchestrator.domain.model import File, Job
 from orchestrator.domain.profile import Material
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing
 from orchestrator.ports.store import Tx
 
@@ -36,25 +37,24 @@ class Verification:
             return [_accepted(job, {}) for job in jobs]
         ids = [job.id for job in judged]
         with self._context.store.read() as tx:
-            files = tx.files.of_jobs(ids, FileState.SEALED)
-            attributes = {job_id: sheet.attributes for job_id, sheet in tx.reads.sheets(ids).items()}
+            dossiers = tx.reads.dossiers(ids)
         with ThreadPoolExecutor(min(THREADS, len(judged)), "verify") as pool:
-            outcomes = pool.map(lambda job: self._verify(job, files[job.id], attributes.get(job.id, {})), judged)
-            return [*(_accepted(job, {}) for job in jobs if job.id not in files), *outcomes]
+            outcomes = pool.map(lambda job: self._verify(job, dossiers[job.id]), judged)
+            return [*(_accepted(job, {}) for job in jobs if job.id not in dossiers), *outcomes]
 
-    def _verify(self, job: Job, files: Sequence[File], attributes: Mapping[str, object]) -> Outcome:
+    def _verify(self, job: Job, dossier: Dossier) -> Outcome:
         profile = self._context.profile_of(job)
         verdicts: dict[str, Verdict] = {}
         facts: dict[str, dict[str, object]] = {}
         try:
-            for file in files:
+            for file in dossier.files:
                 material = profile.material(file.kind)
                 if material is not None:
-                    verdicts[file.kind] = verdict = self._judge(file, material, attributes)
+                    verdicts[file.kind] = verdict = self._judge(file, material, dossier.sheet.attributes)
                     facts[file.id] = verdict.as_dict()["facts"]  # type: ignore[assignment]  # a dict by its own contract
         except Unavailable:
             return Outcome(job, snooze=self._context.timing.step_retry)
-        lacking = profile.lacking(job.switches, frozenset(file.kind for file in files))
+        lacking = profile.lacking(job.switches, frozenset(file.kind for file in dossier.files))
         bad = {kind: verdict.reasons for kind, verdict in verdicts.items() if not verdict.accepted}
         if not bad and not lacking:
             return _accepted(job, verdicts)._replace(extra=facts)

@@ -92,6 +92,18 @@ class AssetFile:
     reason: str = ""
 
 
+class Delivery(NamedTuple):
+    """A file of a model on its way to an address of its owner's. `key` is where it lies in our store."""
+
+    asset_id: str
+    project_id: str
+    url: str
+    key: str
+    content_type: str
+    tries: int
+    due_at: datetime
+
+
 class AssetNotFound(NotFound):
     code = "asset_not_found"
 

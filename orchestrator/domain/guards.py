@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.editions import FLEXUS
 from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.retry import FailureClass
-from orchestrator.domain.stages import LEARNING, Stage
+from orchestrator.domain.stages import BEAUTY, LEARNING, Stage
 from orchestrator.domain.states import JobState
 
 
@@ -122,6 +122,10 @@ def suspended_from(state: JobState) -> Guard:
     return check
 
 
+# A file that an admin puts in stands for the stage that would have made it.
+_BY_HAND: Final = {FileKind.BEAUTY_VIDEO: BEAUTY.name}
+
+
 def ready_for(stage: Stage) -> Guard:
     """The job has the stage, passed its review, and every learning stage before it has left its artefacts."""
     names = [s.name for s in LEARNING]
@@ -132,7 +136,8 @@ def ready_for(stage: Stage) -> Guard:
             return f"the profile {job.profile} does not have the stage {stage.name}"
         if not job.approved:
             return "the job has not passed its review"
-        lacking = [name for name in before if name in job.switches and name not in given.completed]
+        done = given.completed | {_BY_HAND[kind] for kind in given.held if kind in _BY_HAND}
+        lacking = [name for name in before if name in job.switches and name not in done]
         return f"these stages have to be run first: {', '.join(lacking)}" if lacking else None
 
     check.__name__ = f"profile has `{stage.name}` and approved and the stages before it are done"

@@ -15,7 +15,7 @@ from orchestrator.domain.guards import NOTHING, Given
 from orchestrator.domain.model import Change, Job, LogEntry
 from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES
 from orchestrator.domain.stages import STAGE_OF_WAITING
-from orchestrator.domain.states import STATES, JobState
+from orchestrator.domain.states import STATES, JobState, Phase
 from orchestrator.domain.transitions import TRANSITIONS, Transition
 
 Question = tuple[JobState | None, Command, Actor]
@@ -77,6 +77,12 @@ def commands_open(job: Job, actor: Actor, given: Given = NOTHING) -> frozenset[C
         and who is actor
         and any(row.guard is None or row.guard(job, given) is None for row in rows)
     )
+
+
+def phase_of(job: Job) -> Phase:
+    """The coarse word for where a job stands. One that failed and is tried again by itself has not failed yet."""
+    phase = STATES[job.state].phase
+    return Phase.RUNNING if phase is Phase.FAILED and job.effect is Effect.RETRY else phase
 
 
 def schedule(row: Transition, at: datetime, deadline: timedelta | None = None) -> tuple[Effect | None, datetime | None]:

@@ -84,7 +84,13 @@ class MediaFacts:
         alpha: the coded stream carries an alpha plane or layer.
         problems: what is wrong whatever the profile allows.
         notes: oddities worth a warning.
-        read_bytes, read_requests: what it cost to find out.
+        video_codec_name, audio_codec_name: for people.
+    video_tag, audio_tag: the container's four letters for the codec.
+    video_time_base, audio_time_base: seconds a tick, as a fraction.
+    video_start_s, audio_start_s: of the first sample.
+    video_language, audio_language: three letters, `und` where the file does not tell.
+    video_b_frames: pictures that are held back to be put in order.
+    read_bytes, read_requests: what it cost to find out.
     """
 
     kind: MediaKind
@@ -109,12 +115,27 @@ class MediaFacts:
     video_bit_rate: int | None = None
     alpha: bool | None = None
     video_streams: int | None = None
+    video_codec_name: str | None = None
+    video_level: int | None = None
+    video_tag: str | None = None
+    video_time_base: str | None = None
+    video_start_s: float | None = None
+    video_language: str | None = None
+    video_b_frames: int | None = None
     audio_streams: int | None = None
     audio_codec: str | None = None
+    audio_codec_name: str | None = None
+    audio_profile: str | None = None
+    audio_tag: str | None = None
+    audio_time_base: str | None = None
+    audio_start_s: float | None = None
+    audio_language: str | None = None
     audio_bit_rate: int | None = None
     audio_duration_s: float | None = None
     sample_rate_hz: int | None = None
     channels: int | None = None
+    channel_layout: str | None = None
+    sample_format: str | None = None
     read_bytes: int | None = None
     read_requests: int | None = None
     problems: tuple[Reason, ...] = ()

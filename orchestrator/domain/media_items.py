@@ -10,6 +10,7 @@ from typing import Final
 
 from orchestrator.domain.errors import Conflict, Invalid, NotFound
 from orchestrator.domain.media_facts import MediaKind
+from orchestrator.domain.model import FileKind
 
 PREPARE_MEDIA: Final = "prepare_media"
 """The name of the work: what is woken when media become due."""
@@ -50,6 +51,10 @@ _ENDINGS: Final[Mapping[MediaType, Sequence[str]]] = {
     MediaType.TEXT: ("srt", "ass", "vtt", "txt", "ttf", "otf", "ttc"),
 }
 _TYPE_OF: Final = {ending: kind for kind, endings in _ENDINGS.items() for ending in endings}
+
+
+NAMED_BY: Final[Mapping[FileKind, str]] = {FileKind.TRAINING_VIDEO: "video", FileKind.PORTRAIT: "portrait"}
+"""The attributes of a job that name media as its material, until the job is submitted."""
 
 
 class MediaNotFound(NotFound):

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.domain.model import Comment, File, FileKind, FileState, Job, JobSheet, LogEntry, Run
-from orchestrator.domain.states import JobState
+from orchestrator.domain.states import STATES, JobState, Phase
 
 MAX_PAGE: Final = 100
+
+
+class Dossier(NamedTuple):
+    """What the steps of the machine work from: the sheet, the sealed files, what the stages have made.
+
+    Attributes:
+        made: stage -> its newest successful run, of those that worked on the present material.
+    """
+
+    sheet: JobSheet
+    files: Sequence[File]
+    made: Mapping[str, Run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,7 @@ class JobQuery:
         wide_video: whether the longer side of the training video has more than 1920 pixels.
         updated_since, updated_until: of the last create or submit by the owner.
         by_update: in the order of that instant, not of creation.
+        phase: as `machine.phase_of` says, which takes the place of `states`.
     """
 
     project_id: str | None
@@ -46,6 +59,12 @@ class JobQuery:
     updated_since: datetime | None = None
     updated_until: datetime | None = None
     by_update: bool = False
+    phase: Phase | None = None
+
+    @property
+    def every_state(self) -> Sequence[JobState]:
+        """The states asked for, by themselves or by phase; none: whatever state."""
+        return self.states if self.phase is None else [s for s, info in STATES.items() if info.phase is self.phase]
 
     @property
     def only_states(self) -> bool:

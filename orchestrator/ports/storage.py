@@ -60,6 +60,10 @@ class OpenUpload:
 class Storage(Protocol):
     """One bucket of an S3-compatible store."""
 
+    @property
+    def region(self) -> str:
+        """As the store knows it."""
+
     def create_upload(self, key: str, content_type: str) -> str:
         """Begin a multipart upload on `key`; gives the upload id."""
 

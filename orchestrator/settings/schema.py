@@ -60,6 +60,9 @@ class StorageSettings(Section):
     session_token: SecretStr = Field(SecretStr(""), description="of temporary credentials")
     signer_access_key: str = Field("", description="may only put below staging/; signs part URLs; empty: access_key")
     signer_secret_key: SecretStr = Field(SecretStr(""), description="of signer_access_key")
+    thumbnail_stores: Texts = Field(
+        (), description="where thumbnails may be written on request: https://host/ or https://host/folder/; no others"
+    )
 
 
 class SecretsSettings(Section):

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.domain import machine
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob, UploadNotOpen
 from orchestrator.domain.model import CommentType, FileKind, FileState, JobId, RunOutcome
 from orchestrator.domain.retry import FailureClass
-from orchestrator.domain.states import JobState
+from orchestrator.domain.states import JobState, Phase
 from orchestrator.domain.views import JobQuery
 from orchestrator.ports.store import Store
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
@@ -136,7 +138,9 @@ def many(store: Store) -> Store:
 @pytest.mark.parametrize("oldest_first", [False, True])
 @pytest.mark.parametrize(
     "asked",
-    [{}, {"states": (JobState.TRAINING,)}, {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
+    [{}, {"states": (JobState.TRAINING,)}, {"states": tuple(JobState)}, {"phase": Phase.RUNNING},
+     {"states": (JobState.TRAINING, JobState.JOB_SUCCESS), "exact": {"batch_name": "b1"}},
+     {"exact": {"batch_name": "b1"}}, {"name_contains": "0%_1"},
      {"created_since": NOW + 10 * SECOND, "created_until": NOW + 20 * SECOND}],
 )  # fmt: skip
 def test_pages_by_key_and_by_offset_are_the_same(many: Store, asked: dict[str, object], *, oldest_first: bool) -> None:
@@ -152,6 +156,24 @@ def test_pages_by_key_and_by_offset_are_the_same(many: Store, asked: dict[str, o
             by_offset += [each.job.id for each in page]
     assert whole
     assert by_key == by_offset == whole == sorted(whole, reverse=not oldest_first)
+
+
+def test_a_failed_job_that_is_tried_again_counts_as_running(many: Store) -> None:
+    with many.begin() as tx:
+        for name, effect in (("again", Effect.RETRY), ("over", Effect.OVERDUE)):
+            job = a_job(JobState.TRAIN_FAILED, id=JobId(name), project_id="project-2", effect=effect, due_at=NOW)
+            tx.jobs.add(job, a_sheet(), a_change())
+    shown = {}
+    for phase in Phase:
+        query = JobQuery("project-2", phase=phase, limit=100)
+        with many.read() as tx:
+            page = tx.reads.page(query)
+            assert tx.reads.count(query) == len(page)
+        assert {machine.phase_of(each.job) for each in page} <= {phase}
+        shown[phase] = {each.job.id for each in page}
+    assert "again" in shown[Phase.RUNNING]
+    assert shown[Phase.FAILED] == {"over"}
+    assert sum(len(ids) for ids in shown.values()) == 32
 
 
 def test_lists_are_of_one_project_or_of_all(many: Store) -> None:

@@ -23,6 +23,7 @@ from orchestrator.domain.profile import Material, Profile, StageSettings
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
 from orchestrator.domain.views import JobDetail
+from orchestrator.ports.courier import Courier, NoCourier
 from orchestrator.ports.prober import ByteSource
 from orchestrator.ports.trainer import Artefact, RunState, TrainerBackend
 from tests.builders import NOW
@@ -155,6 +156,7 @@ class World:
     waker: ListedWaker = field(default_factory=ListedWaker)
     storage: MemoryStorage = field(init=False)
     app: App = field(init=False)
+    courier: Courier = field(default_factory=NoCourier)
     reports: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -172,7 +174,7 @@ class World:
         context = Context(
             store=self.database, storage=self.storage, prober=self.prober,
             pools={"gpu": Pool(trainer or self.trainer, self.slots)}, waker=self.waker, secret_box=PlainBox(),
-            profiles=self.profiles, timing=self.timing, clock=self.clock,
+            profiles=self.profiles, timing=self.timing, clock=self.clock, courier=self.courier,
         )  # fmt: skip
         app = App(context)
         app.engine.report = app.runs.report = app.preparation.report = lambda event, fields: self.reports.append(

@@ -99,6 +99,8 @@ class MemoryStorage:
 
     # The port
 
+    region = "here"
+
     @_breakable
     def create_upload(self, key: str, content_type: str) -> str:
         upload_id = f"upload-{next(self._ids)}"

@@ -41,7 +41,7 @@ def test_everything_about_a_job_comes_in_one_statement(database: Database) -> No
         tx.runs.add_many([a_run()], NOW)
         tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
     asked: list[str] = []
-    sa.event.listen(database.engine, "before_cursor_execute", lambda *words: asked.append(words[2]))
+    sa.event.listen(database.single, "before_cursor_execute", lambda *words: asked.append(words[2]))
     with database.read() as tx:
         detail = tx.reads.detail(JOB_ID, "project-1")
     assert [statement[:6] for statement in asked if statement != "BEGIN"] == ["SELECT"]

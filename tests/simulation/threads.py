@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any, Self
@@ -135,7 +135,7 @@ def under(scheduler: Scheduler, chance: random.Random) -> Iterator[None]:
         return Thread(scheduler, target, name, args)
 
     names: dict[str, object] = {
-        "threading": SimpleNamespace(Thread=thread, Event=lambda: Event(scheduler)),
+        "threading": SimpleNamespace(Thread=thread, Event=lambda: Event(scheduler), Lock=nullcontext),
         "ThreadPoolExecutor": lambda *_args, **_named: Executor(scheduler),
         "secrets": SimpleNamespace(
             randbits=chance.getrandbits, token_hex=lambda n=16: f"{chance.getrandbits(8 * n):0{2 * n}x}"

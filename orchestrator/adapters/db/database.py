@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 import structlog
 
+from orchestrator.adapters.db.deliveries import SqlDeliveries
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
@@ -42,6 +43,7 @@ class SqlTx:
         self.leases = SqlLeases(connection)
         self.idempotency = SqlIdempotency(connection)
         self.nonces = SqlNonces(connection)
+        self.deliveries = SqlDeliveries(connection)
         self.callbacks: list[Callable[[], None]] = []
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -55,32 +57,38 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self._url = url
         self._pool_size = pool_size
-        self._engine: sa.Engine | None = None
+        self._engines: tuple[sa.Engine, sa.Engine] | None = None
         self._pid = 0
 
     @property
     def engine(self) -> sa.Engine:
-        if self._engine is None or self._pid != os.getpid():
+        """For transactions."""
+        return self._pair()[0]
+
+    @property
+    def single(self) -> sa.Engine:
+        """For statements that are a transaction of their own."""
+        return self._pair()[1]
+
+    def _pair(self) -> tuple[sa.Engine, sa.Engine]:
+        if self._engines is None or self._pid != os.getpid():
             # a child must not speak on its parent's sockets: it forgets them without closing
-            if self._engine is not None:
-                self._engine.dispose(close=False)
-            self._engine, self._pid = make_engine(self._url, pool_size=self._pool_size), os.getpid()
-        return self._engine
+            self._dispose(close=False)
+            engine = make_engine(self._url, pool_size=self._pool_size)
+            single = engine
+            if engine.dialect.name == "postgresql":
+                single = make_engine(self._url, pool_size=self._pool_size, single=True)
+            self._engines, self._pid = (engine, single), os.getpid()
+        return self._engines
 
     @contextmanager
-    def begin(self, *, durable: bool = True) -> Iterator[SqlTx]:
+    def begin(self) -> Iterator[SqlTx]:
         """A transaction: committed at the end of the block, rolled back by an exception.
-
-        Args:
-            durable: False for leases only: the commit does not wait for the disk (on PostgreSQL a flush of 2 to 10 ms).
-                A lease that a crash of the server forgets costs a step done twice; its second write loses.
 
         Raises:
             DatabaseUnavailable: the server does not answer; whether a commit under way was done is then unknown.
         """
         with _translated(), self.engine.begin() as connection:
-            if not durable and connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             tx = SqlTx(connection, self._pid)
             yield tx
         for callback in tx.callbacks:
@@ -90,22 +98,40 @@ class Database:
                 log.warning("after_commit_failed", exc_info=True)
 
     @contextmanager
+    def lease(self) -> Iterator[SqlTx]:
+        """For leases and nonces: on PostgreSQL no statement waits for the disk (2 to 10 ms), and each stands by itself.
+
+        A lease that a crash of the server forgets costs a step done twice; its second write loses. A nonce that it
+        forgets lets a request be replayed that somebody caught in that moment.
+        """
+        if self.engine.dialect.name != "postgresql":
+            with self.begin() as tx:
+                yield tx
+            return
+        with _translated(), self.single.connect() as connection:
+            yield SqlTx(connection, self._pid)
+
+    @contextmanager
     def read(self) -> Iterator[SqlTx]:
         """Reads without a transaction of their own: each statement is its own snapshot."""
-        options = {"isolation_level": "AUTOCOMMIT"} if self.engine.dialect.name == "postgresql" else {"read_only": True}
-        with _translated(), self.engine.connect().execution_options(**options) as connection:
+        with _translated(), self.single.connect() as connection:
+            if connection.dialect.name != "postgresql":
+                connection = connection.execution_options(read_only=True)  # noqa: PLW2901  the same one
             yield SqlTx(connection, self._pid)
 
     def ping(self) -> None:
         """Raises DatabaseUnavailable when the database does not answer."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(), self.single.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
 
     def dispose(self) -> None:
         """Close every connection."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        self._dispose(close=True)
+
+    def _dispose(self, *, close: bool) -> None:
+        for engine in self._engines or ():
+            engine.dispose(close=close)
+        self._engines = None
 
 
 @contextmanager

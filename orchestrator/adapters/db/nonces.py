@@ -23,6 +23,10 @@ class SqlNonces:
         """False: it is there already. Of two transactions with one nonce the second waits for the first."""
         return self._connection.execute(_ADD, {"digest": digest, "expires_at": expires_at}).rowcount == 1
 
+    def expired(self, now: datetime) -> int:
+        query = sa.select(sa.func.count()).select_from(nonces).where(nonces.c.expires_at <= now)
+        return int(self._connection.execute(query).scalar_one())
+
     def drop_expired(self, now: datetime) -> int:
         """Forget those whose request would be too old anyway."""
         return self._connection.execute(sa.delete(nonces).where(nonces.c.expires_at <= now)).rowcount

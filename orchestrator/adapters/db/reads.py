@@ -22,9 +22,20 @@ from orchestrator.domain.commands import Command
 from orchestrator.domain.editions import FULL_HD_SIDE
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.log_types import LogType
-from orchestrator.domain.model import Comment, CommentType, File, FileKind, FileState, JobId, JobSheet, LogEntry, Run
-from orchestrator.domain.states import JobState
-from orchestrator.domain.views import JobDetail, JobQuery, JobSummary
+from orchestrator.domain.model import (
+    Comment,
+    CommentType,
+    File,
+    FileKind,
+    FileState,
+    JobId,
+    JobSheet,
+    LogEntry,
+    Run,
+    RunOutcome,
+)
+from orchestrator.domain.states import JobState, Phase
+from orchestrator.domain.views import Dossier, JobDetail, JobQuery, JobSummary
 
 _LOG_FIELDS: Final = tuple(LogEntry.__dataclass_fields__)
 _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
@@ -33,6 +44,12 @@ _SHEET: Final = (  # in the order of JobSheet, which is made from such rows
     "overdue_at",
 )  # fmt: skip
 _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
+# As the partial index on what is due holds it, so that finding the few does not read the many.
+_RETRIED: Final = sa.and_(
+    jobs.c.effect == sa.literal_column("'retry'"), jobs.c.due_at.is_not(None), jobs.c.lease_token.is_(None)
+)
+_FILE_FIELDS: Final = tuple(File.__dataclass_fields__)
+_RUN_FIELDS: Final = tuple(Run.__dataclass_fields__)
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
 
 
@@ -49,9 +66,11 @@ class SqlReads:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         return _sheet(row)
 
-    def sheets(self, job_ids: Sequence[str]) -> dict[str, JobSheet]:
-        query = sa.select(jobs.c.id, *_SHEET_COLUMNS).where(among(self._dialect, jobs.c.id, job_ids))
-        return {row[0]: _sheet(row[1:]) for row in self._connection.execute(query).all()}
+    def dossiers(self, job_ids: Sequence[str]) -> dict[str, Dossier]:
+        """The dossiers of the jobs that are there, by id, in one statement."""
+        query = sa.select(jobs.c.id, *_SHEET_COLUMNS, *_held(self._dialect))
+        query = query.where(among(self._dialect, jobs.c.id, job_ids))
+        return {row[0]: _dossier(row) for row in self._connection.execute(query).all()}
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The operation log, oldest first."""
@@ -84,7 +103,9 @@ class SqlReads:
     def page(self, query: JobQuery) -> list[JobSummary]:
         """A page of jobs, newest first unless the query says otherwise."""
         statement = sa.select(*JOB_COLUMNS, *_SHEET_COLUMNS)
-        if query.offset:
+        if len(query.every_state) > 1 and query.project_id is not None and not query.by_update:
+            statement = _ordered(statement.where(jobs.c.id.in_(self._merged(query))), query)
+        elif query.offset:
             # walk the narrow index to the page, then read only its rows
             ids = _ordered(_filtered(sa.select(jobs.c.id), query), query).offset(query.offset).limit(query.limit)
             statement = _ordered(statement.where(jobs.c.id.in_(ids.scalar_subquery())), query)
@@ -93,17 +114,49 @@ class SqlReads:
         at = len(JOB_COLUMNS)
         return [JobSummary(job_from(row[:at]), _sheet(row[at:])) for row in self._connection.execute(statement)]
 
+    def _merged(self, query: JobQuery) -> sa.ScalarSelect[Any]:
+        """Ids of a page of jobs in several states: one walk along the index per state that has jobs, then merged.
+
+        A database would else read every job of the states, or every job newer than the last one of the page.
+        """
+        held = self.counts(query.project_id)
+        parts = [replace(query, states=[state], phase=None) for state in query.every_state if held.get(state, 0)]
+        walks = [_filtered(sa.select(jobs.c.id), part) for part in parts]
+        if query.phase is Phase.FAILED:
+            walks = [walk.where(sa.not_(_RETRIED)) for walk in walks]
+        if query.phase is Phase.RUNNING:
+            walks.append(_filtered(sa.select(jobs.c.id), replace(query, phase=None)).where(_RETRIED))
+        each = []
+        for walk in walks:
+            first = _ordered(walk, query).limit(query.offset + query.limit)
+            each.append(sa.select(first.subquery().c.id))
+        if not each:
+            return sa.select(sa.null()).where(sa.false()).scalar_subquery()
+        ids = sa.union_all(*each).subquery().c.id
+        page = sa.select(ids).order_by(ids if query.oldest_first else ids.desc())
+        return page.offset(query.offset).limit(query.limit).scalar_subquery()
+
     def count(self, query: JobQuery) -> int:
         """All matches. Costs the same at any size when only project and states are asked for."""
         if query.only_states:
             counted = sa.select(sa.func.coalesce(sa.func.sum(job_counts.c.jobs), 0))
             if query.project_id is not None:
                 counted = counted.where(job_counts.c.project_id == query.project_id)
-            if query.states:
-                counted = counted.where(job_counts.c.state.in_(query.states))
-            return int(self._connection.execute(counted).scalar_one())
+            if query.every_state:
+                counted = counted.where(job_counts.c.state.in_(query.every_state))
+            return int(self._connection.execute(counted).scalar_one()) + self._moved_by_retries(query)
         matching = _filtered(sa.select(sa.func.count()).select_from(jobs), replace(query, before=None))
         return int(self._connection.execute(matching).scalar_one())
+
+    def _moved_by_retries(self, query: JobQuery) -> int:
+        """How many jobs the scheduled retries, of which there are few, add to the states of the phase."""
+        sign = {Phase.RUNNING: 1, Phase.FAILED: -1}.get(query.phase) if query.phase is not None else None
+        if sign is None:
+            return 0
+        retried = sa.select(sa.func.count()).select_from(jobs).where(_RETRIED, jobs.c.deleted_at.is_(None))
+        if query.project_id is not None:
+            retried = retried.where(jobs.c.project_id == query.project_id)
+        return sign * int(self._connection.execute(retried).scalar_one())
 
     def counts(self, project_id: str | None) -> dict[JobState, int]:
         """How many jobs are in each state."""
@@ -125,8 +178,12 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
     conditions: list[sa.ColumnElement[bool]] = [jobs.c.deleted_at.is_(None)]
     if query.project_id is not None:
         conditions.append(jobs.c.project_id == query.project_id)
-    if query.states:
-        conditions.append(jobs.c.state.in_([state.value for state in query.states]))
+    if query.phase is Phase.FAILED:
+        conditions.append(sa.and_(jobs.c.state.in_(query.every_state), sa.not_(_RETRIED)))
+    elif query.phase is Phase.RUNNING:
+        conditions.append(sa.or_(jobs.c.state.in_(query.every_state), _RETRIED))
+    elif query.every_state:
+        conditions.append(jobs.c.state.in_(query.every_state))
     for column, value in query.exact.items():
         conditions.append(jobs.c[column] == value)
     if query.name_contains:
@@ -167,25 +224,47 @@ _WIDE_VIDEO: Final = sa.exists().where(
 
 @lru_cache
 def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """The lists that belong to a job, each as one JSON value of a correlated subquery."""
-
-    def listed(table: sa.Table, names: Sequence[str], *order: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        rows = sa.select(*(table.c[name] for name in names)).where(table.c.job_id == jobs.c.id)
-        part = rows.order_by(*order).correlate(jobs).subquery("part")
-        gathered: sa.ColumnElement[Any]
-        if dialect == "postgresql":
-            gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
-        else:
-            pairs = [item for name in names for item in (sa.literal(name), part.c[name])]
-            gathered = sa.func.json_group_array(sa.func.json_object(*pairs, type_=sa.Text), type_=sa.Text)
-        return sa.select(gathered).select_from(part).correlate(jobs).scalar_subquery()
-
+    """The lists that belong to a job: its log, comments, files and runs."""
     return (
-        listed(operation_log, _LOG_FIELDS, operation_log.c.version, operation_log.c.id),
-        listed(comments, _COMMENT_FIELDS, comments.c.id),
-        listed(files, tuple(File.__dataclass_fields__), files.c.created_at, files.c.id),
-        listed(runs, tuple(Run.__dataclass_fields__), runs.c.attempt),
+        _listed(dialect, operation_log, _LOG_FIELDS, operation_log.c.version, operation_log.c.id),
+        _listed(dialect, comments, _COMMENT_FIELDS, comments.c.id),
+        _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id),
+        _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt),
     )
+
+
+@lru_cache
+def _held(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
+    """The lists of a dossier: sealed files, successful runs."""
+    sealed = files.c.state == sa.literal_column(f"'{FileState.SEALED}'")
+    succeeded = sa.and_(
+        runs.c.outcome == sa.literal_column(f"'{RunOutcome.SUCCEEDED}'"), runs.c.superseded.is_(sa.false())
+    )
+    return (
+        _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id, only=sealed),
+        _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt, only=succeeded),
+    )
+
+
+def _listed(
+    dialect: str,
+    table: sa.Table,
+    names: Sequence[str],
+    *order: sa.ColumnElement[Any],
+    only: sa.ColumnElement[bool] | None = None,
+) -> sa.ColumnElement[Any]:
+    """Rows of `table` that belong to a job, as one JSON value of a correlated subquery."""
+    rows = sa.select(*(table.c[name] for name in names)).where(table.c.job_id == jobs.c.id)
+    if only is not None:
+        rows = rows.where(only)
+    part = rows.order_by(*order).correlate(jobs).subquery("part")
+    gathered: sa.ColumnElement[Any]
+    if dialect == "postgresql":
+        gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
+    else:
+        pairs = [item for name in names for item in (sa.literal(name), part.c[name])]
+        gathered = sa.func.json_group_array(sa.func.json_object(*pairs, type_=sa.Text), type_=sa.Text)
+    return sa.select(gathered).select_from(part).correlate(jobs).scalar_subquery()
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401  parsed by one driver, text from the other
@@ -203,6 +282,11 @@ def _loaded(value: Any) -> Any:  # noqa: ANN401  JSON inside JSON arrives as tex
 
 def _sheet(row: Sequence[Any]) -> JobSheet:
     return JobSheet(*row)
+
+
+def _dossier(row: Sequence[Any]) -> Dossier:
+    made = [_run(each) for each in _rows(row[-1])]
+    return Dossier(_sheet(row[1:-2]), [_file(each) for each in _rows(row[-2])], {run.stage: run for run in made})
 
 
 def _log_entry(values: Mapping[str, Any]) -> LogEntry:
@@ -230,11 +314,11 @@ def _file(values: dict[str, Any]) -> File:
     for name in ("created_at", "expires_at", "sealed_at"):
         values[name] = _at(values[name])
     values["part_sizes"], values["facts"] = _loaded(values["part_sizes"]), _loaded(values["facts"])
-    return file_from([values[name] for name in File.__dataclass_fields__])
+    return file_from([values[name] for name in _FILE_FIELDS])
 
 
 def _run(values: dict[str, Any]) -> Run:
     for name in ("heartbeat_at", "created_at", "started_at", "ended_at", "cancel_at"):
         values[name] = _at(values[name])
     values["artefacts"], values["metrics"] = _loaded(values["artefacts"]), _loaded(values["metrics"])
-    return run_from([values[name] for name in Run.__dataclass_fields__])
+    return run_from([values[name] for name in _RUN_FIELDS])

@@ -150,10 +150,12 @@ class SqlAssets:
             ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, name = excluded.name,
               attributes = excluded.attributes, updated_at = excluded.updated_at, version = assets.version + 1,
               deleted_at = NULL
+            RETURNING id, version
         """  # noqa: S608  only our own column names
-        self._connection.execute(sa.text(statement), {"rows": rows_json(rows)})
-        again = [asset.id for asset, _ in published]
-        self._connection.execute(sa.delete(asset_files).where(among(dialect, asset_files.c.asset_id, again)))
+        written = self._connection.execute(sa.text(statement), {"rows": rows_json(rows)}).all()
+        again = [asset_id for asset_id, version in written if version]
+        if again:
+            self._connection.execute(sa.delete(asset_files).where(among(dialect, asset_files.c.asset_id, again)))
         contents = [
             {"id": c.id, "asset_id": asset.id, "category": c.category, "name": c.name, "key": c.key,
              "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}

@@ -310,6 +310,18 @@ asset_files = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
 )  # fmt: skip
 
+# Thumbnails to be written to addresses of their owners; a row goes when that is done, or given up.
+deliveries = sa.Table(
+    "deliveries", metadata,
+    sa.Column("asset_id", sa.ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("project_id", Id, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("key", sa.String(256), nullable=False),
+    sa.Column("content_type", sa.String(128), nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at", Instant, nullable=False, index=True),
+)  # fmt: skip
+
 media = sa.Table(
     "media", metadata,
     sa.Column("id", Id, primary_key=True),  # time-ordered, as job ids

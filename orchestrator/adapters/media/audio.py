@@ -12,7 +12,7 @@ from orchestrator.adapters.media import decode, isobmff, isobmff_view
 from orchestrator.adapters.media.findings import MIB, Report, Unusable, corrupt, finding
 from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES
 from orchestrator.adapters.media.isobmff_track import SOUND, VIDEO
-from orchestrator.adapters.media.probe import PARSER_ERRORS
+from orchestrator.adapters.media.probe import PARSER_ERRORS, sound_facts
 from orchestrator.adapters.media.ranges import Piece, Reader
 from orchestrator.adapters.media.sniff import HEAD_BYTES, guess, sniff
 
@@ -56,7 +56,10 @@ def probe_audio(reader: Reader, report: Report) -> None:
             words = f"The sound is coded as {name}, which is not taken."
             raise Unusable(finding("codec_not_allowed", "audio_codec", words, measured=name))
         context.thread_count = 1
-        report.facts |= {"audio_codec": context.name, "audio_streams": len(container.streams.audio)}
+        report.facts |= sound_facts(stream) | {
+            "audio_codec": context.name,
+            "audio_streams": len(container.streams.audio),
+        }
         whole = None if found != "wav" or reader.size_bytes <= MAX_DECODED_FILE_BYTES else _wav_length(reader)
         seconds, rate = _decoded(container, stream, enough=whole is not None)
         if not rate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +36,25 @@ _WHITELISTS: Final = {
     "flac": "flac",
 }
 BLOCK_ADDITIONS: Final = "matroska_block_additional"
+
+
+def stream_facts(kind: str, stream: av.VideoStream | av.AudioStream) -> dict[str, object]:
+    """What the container and the decoder tell of a stream, by the names of MediaFacts; nothing is judged by it.
+
+    Args:
+        kind: `video` or `audio`, begins the names.
+    """
+    context = stream.codec_context
+    told: dict[str, object] = {
+        f"{kind}_codec_name": context.codec.long_name,
+        f"{kind}_time_base": None if stream.time_base is None else str(stream.time_base),
+        f"{kind}_language": stream.language,
+    }
+    with suppress(ValueError):  # a tag that is no ASCII
+        told[f"{kind}_tag"] = context.codec_tag if context.codec_tag.isprintable() else None
+    if stream.start_time is not None and stream.time_base is not None:
+        told[f"{kind}_start_s"] = round(float(stream.start_time * stream.time_base), 6)
+    return told
 
 
 class NestedOpen(Exception):

@@ -218,10 +218,21 @@ def _sound(container: av.container.InputContainer, report: Report) -> None:
     if stream is None or stream.codec_context is None:
         return
     context = stream.codec_context
+    report.facts |= sound_facts(stream)
     report.facts["audio_codec"] = context.name
     report.facts["sample_rate_hz"] = context.sample_rate or None
     report.facts["channels"] = context.channels or None
     report.facts["audio_bit_rate"] = context.bit_rate or None
+
+
+def sound_facts(stream: av.AudioStream) -> dict[str, object]:
+    """The same for every file with sound."""
+    context = stream.codec_context
+    return decode.stream_facts("audio", stream) | {
+        "audio_profile": context.profile,
+        "channel_layout": context.layout.name if context.channels else None,
+        "sample_format": getattr(context.format, "name", None),  # the stubs forget that there may be none
+    }
 
 
 def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: decode.Picture) -> None:
@@ -237,7 +248,10 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     facts["coded"], facts["rotation"] = (width, height), rotation
     facts["sar"] = f"{aspect.numerator}:{aspect.denominator}"
     facts["display"] = shown[::-1] if rotation in _QUARTERS else shown
+    facts |= decode.stream_facts("video", stream)
     facts["video_profile"] = stream.profile or None
+    facts["video_level"] = stream.codec_context.level if stream.codec_context.level > 0 else None
+    facts["video_b_frames"] = int(stream.codec_context.has_b_frames)
     facts["pix_fmt"] = frame.format.name
     facts["bit_depth"] = max((component.bits for component in frame.format.components), default=None)
     facts["alpha"] = decode.has_alpha(

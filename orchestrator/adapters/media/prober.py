@@ -18,14 +18,20 @@ log = structlog.get_logger()
 
 _SIZES: Final = frozenset({"coded", "display"})
 _FLAGS: Final = frozenset({"alpha"})
-_FLOATS: Final = frozenset({"duration_s", "header_duration_s", "fps", "audio_duration_s"})
-_TEXTS: Final = frozenset(
-    {"container", "brand", "sar", "video_codec", "video_profile", "pix_fmt", "color_transfer", "audio_codec"}
+_FLOATS: Final = frozenset(
+    {"duration_s", "header_duration_s", "fps", "audio_duration_s", "video_start_s", "audio_start_s"}
 )
+_TEXTS: Final = frozenset(
+    {
+        "container", "brand", "sar", "video_codec", "video_profile", "pix_fmt", "color_transfer", "audio_codec",
+        "audio_profile", "channel_layout", "sample_format",
+        *(f"{kind}_{name}" for kind in ("video", "audio") for name in ("codec_name", "tag", "time_base", "language")),
+    }
+)  # fmt: skip
 _COUNTS: Final = frozenset(
     {
         "rotation", "frames", "bit_depth", "video_bit_rate", "video_streams", "audio_streams", "audio_bit_rate",
-        "sample_rate_hz", "channels",
+        "sample_rate_hz", "channels", "video_level", "video_b_frames",
     }
 )  # fmt: skip
 _MAX_TEXT: Final = 400

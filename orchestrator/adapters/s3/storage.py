@@ -51,6 +51,10 @@ class S3Storage:
         self._clients = Clients(options)
         self._skew = timedelta(seconds=options.clock_skew_s)
 
+    @property
+    def region(self) -> str:
+        return self.options.region
+
     # Uploads of users
 
     def create_upload(self, key: str, content_type: str) -> str:

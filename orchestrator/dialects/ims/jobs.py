@@ -9,7 +9,7 @@ from orchestrator.app.app import App
 from orchestrator.dialects.ims import views
 from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, UpdateJob
 from orchestrator.dialects.ims.operation import wrapped
-from orchestrator.dialects.ims.words import STATES_BY_STATUS
+from orchestrator.dialects.ims.words import PHASES_BY_NAME
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.views import JobQuery
 
@@ -51,7 +51,7 @@ def get_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
 
 def list_jobs(app: App, caller: Caller, request: ListJobs) -> Mapping[str, object]:
     query = JobQuery(
-        caller.project_id, states=STATES_BY_STATUS[request.status] if request.status else (),
+        caller.project_id, phase=PHASES_BY_NAME[request.status] if request.status else None,
         offset=(request.page_no - 1) * request.page_size, limit=request.page_size,
     )  # fmt: skip
     found, count = app.jobs.list(caller, query)

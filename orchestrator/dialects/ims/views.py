@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from orchestrator.dialects.common.wire import time_text
-from orchestrator.dialects.ims.words import AVATAR_TYPE, STATUS_NAMES
+from orchestrator.dialects.ims.words import AVATAR_TYPE, PHASE_NAMES
+from orchestrator.domain.machine import phase_of
 from orchestrator.domain.model import Job, JobSheet
 from orchestrator.domain.states import STATES, Phase
 
@@ -31,7 +32,7 @@ def _common(job: Job, sheet: JobSheet) -> dict[str, object]:
         "AvatarName": sheet.name,
         "AvatarDescription": sheet.description,
         "AvatarType": AVATAR_TYPE,
-        "Status": STATUS_NAMES[job.state],
+        "Status": PHASE_NAMES[phase_of(job)],
         "Message": message(job, sheet),
         "Portrait": _text(sheet, "portrait"),
         "FirstTrainingTime": _time(sheet.first_submitted_at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from tests.fakes.store.files import MemoryFiles
@@ -24,6 +24,7 @@ _PARTS = {
     "jobs": MemoryJobs, "files": MemoryFiles, "runs": MemoryRuns, "reads": MemoryReads, "keys": MemoryKeys,
     "comments": MemoryComments, "assets": MemoryAssets, "library": MemoryLibrary, "leases": MemoryLeases,
     "idempotency": Elsewhere, "nonces": Elsewhere, "media": Elsewhere,
+    "deliveries": Elsewhere,
 }  # fmt: skip
 
 
@@ -53,9 +54,9 @@ class MemoryStore:
         self.data = Data(turns or OneAtATime())
 
     @contextmanager
-    def begin(self, *, durable: bool = True) -> Iterator[MemoryTx]:
+    def begin(self) -> Iterator[MemoryTx]:
         turns = self.data.turns
-        turns.step("begin" if durable else "begin of leases")
+        turns.step("begin")
         rows = RowsOfTx(self.data, read_only=False)
         turns.began(rows)
         try:
@@ -69,6 +70,9 @@ class MemoryStore:
         for callback in tx.callbacks:
             with suppress(Exception):  # the commit stands
                 callback()
+
+    def lease(self) -> AbstractContextManager[MemoryTx]:
+        return self.begin()
 
     @contextmanager
     def read(self) -> Iterator[MemoryTx]:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from orchestrator.domain import machine
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import FileState, JobSheet, LogEntry
 from orchestrator.domain.states import JobState
-from orchestrator.domain.views import JobDetail, JobQuery, JobSummary
+from orchestrator.domain.views import Dossier, JobDetail, JobQuery, JobSummary
 from tests.fakes.store.jobs import JobRow
 from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.runs import MemoryRuns
 
 
 class MemoryReads:
@@ -27,10 +29,17 @@ class MemoryReads:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         return row.sheet
 
-    def sheets(self, job_ids: Sequence[str]) -> dict[str, JobSheet]:
-        self._rows.step("sheets")
-        rows = {job_id: self._rows.get("jobs", job_id) for job_id in job_ids}
-        return {job_id: row.sheet for job_id, row in rows.items() if row is not None}
+    def dossiers(self, job_ids: Sequence[str]) -> dict[str, Dossier]:
+        self._rows.step("dossiers")
+        found = {}
+        for job_id in job_ids:
+            row = self._rows.get("jobs", job_id)
+            if row is not None:
+                files = [each.file for _, each in self._rows.all("files") if each.file.job_id == job_id]
+                sealed = [file for file in files if file.state is FileState.SEALED]
+                made = MemoryRuns(self._rows).made_of(job_id)
+                found[job_id] = Dossier(row.sheet, sorted(sealed, key=lambda file: (file.created_at, file.id)), made)
+        return found
 
     def log(self, job_id: str) -> list[LogEntry]:
         self._rows.step("log")
@@ -94,7 +103,8 @@ def _matches(row: JobRow, query: JobQuery) -> bool:
     created: Any = row.sheet.created_at
     return (
         query.project_id in {None, row.job.project_id}
-        and (not query.states or row.job.state in query.states)
+        and (query.phase is not None or not query.states or row.job.state in query.states)
+        and (query.phase is None or machine.phase_of(row.job) is query.phase)
         and query.name_contains.casefold() in row.sheet.name.casefold()
         and (since is None or created >= since)
         and (until is None or created <= until)

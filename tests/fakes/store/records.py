@@ -225,6 +225,16 @@ class Elsewhere:
         self._rows.step("drop expired rows")
         return 0
 
+    def expired(self, now: datetime) -> int:
+        del now
+        self._rows.step("expired rows")
+        return 0
+
+    def due(self, now: datetime, limit: int) -> list[object]:
+        del now, limit
+        self._rows.step("due rows")
+        return []
+
     def deleted_before(self, at: datetime, limit: int) -> list[tuple[str, str | None]]:
         del at, limit
         self._rows.step("deleted rows")

@@ -58,11 +58,24 @@ class MemoryRuns:
 
     def succeeded(self, job_ids: Sequence[str]) -> dict[str, dict[str, Run]]:
         self._rows.step("successful runs")
-        found: dict[str, dict[str, Run]] = {job_id: {} for job_id in job_ids}
-        for row in sorted(self._all(), key=lambda row: row.run.attempt):
-            if row.run.job_id in found and row.run.outcome is RunOutcome.SUCCEEDED and not row.superseded:
-                found[row.run.job_id][row.run.stage] = row.run
-        return found
+        return {job_id: self.made_of(job_id) for job_id in job_ids}
+
+    def made_of(self, job_id: str) -> dict[str, Run]:
+        """Stage -> its newest success, as a part of any statement."""
+        made = [row.run for row in self._all() if row.run.outcome is RunOutcome.SUCCEEDED and not row.superseded]
+        return {run.stage: run for run in sorted(made, key=lambda run: run.attempt) if run.job_id == job_id}
+
+    def left_something(self, job_ids: Sequence[str]) -> set[str]:
+        self._rows.step("artefacts of jobs")
+        return {
+            row.run.job_id for row in self._all()
+            if row.run.job_id in job_ids and row.run.outcome is RunOutcome.SUCCEEDED and not row.superseded
+            and row.run.artefacts
+        }  # fmt: skip
+
+    def busy(self, job_ids: Sequence[str]) -> set[str]:
+        self._rows.step("busy jobs")
+        return {row.run.job_id for row in self._all() if row.run.job_id in job_ids and row.due_at is not None}
 
     def live(self, pool: str) -> dict[str, int]:
         self._rows.step("live runs")

@@ -421,7 +421,7 @@ def test_projects_never_see_each_others_media(world: World) -> None:
     with pytest.raises(MediaNotFound):
         world.app.media.delete(world.stranger, item.id)
     assert world.app.media.show_many(world.stranger, [item.id]) == []
-    assert world.app.media.page(world.stranger, MediaQuery("project-2")) == ([], 0)
+    assert world.app.media.page(world.stranger, MediaQuery("project-2")) == ([], 0, False)
     with pytest.raises(Forbidden):
         world.app.media.page(world.stranger, MediaQuery("project-1"))
     assert world.app.media.show(world.reviewer, item.id).media.id == item.id
@@ -437,15 +437,15 @@ def test_lists_are_paged_by_key_and_filtered(world: World) -> None:
         world.clock.advance(1)
     picture = prepared(world, "p.png")
     query = MediaQuery("project-1", types=[MediaType.VIDEO], limit=2)
-    page, total = world.app.media.page(world.owner, query)
-    assert ([each.media.id for each in page], total) == ([made[4], made[3]], 5)
-    page, _ = world.app.media.page(world.owner, replace(query, after=made[3]))
+    page, total, has_more = world.app.media.page(world.owner, query)
+    assert ([each.media.id for each in page], total, has_more) == ([made[4], made[3]], 5, True)
+    page, *_ = world.app.media.page(world.owner, replace(query, after=made[3]))
     assert [each.media.id for each in page] == [made[2], made[1]]
-    page, _ = world.app.media.page(world.owner, replace(query, oldest_first=True, after=made[3]))
-    assert [each.media.id for each in page] == [made[4]]
-    page, total = world.app.media.page(world.owner, MediaQuery("project-1", business_type="opening"))
+    page, _, has_more = world.app.media.page(world.owner, replace(query, oldest_first=True, after=made[3]))
+    assert ([each.media.id for each in page], has_more) == ([made[4]], False)
+    page, total, _ = world.app.media.page(world.owner, MediaQuery("project-1", business_type="opening"))
     assert ([each.media.id for each in page], total) == ([made[0]], 1)
-    page, _ = world.app.media.page(world.owner, MediaQuery("project-1", types=[MediaType.IMAGE]))
+    page, *_ = world.app.media.page(world.owner, MediaQuery("project-1", types=[MediaType.IMAGE]))
     assert [each.media.id for each in page] == [picture.id]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.app.sweeps import SWEEPS
-from orchestrator.domain.assets import AssetCommand
+from orchestrator.domain.assets import AssetCommand, Delivery
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import FileKind, FileState, RunOutcome
@@ -91,12 +91,23 @@ def an_asset_in_the_bin(world: World) -> None:
     world.clock.advance(8 * DAY)
 
 
+def an_old_nonce(world: World) -> None:
+    assert world.app.nonces.is_first_use("key", "nonce", world.clock())
+    world.clock.advance(120)
+
+
+def a_wanted_thumbnail(world: World) -> None:
+    asset = world.app.library.create(world.owner, "IMAGE", "Sea", attributes={})
+    with world.database.begin() as tx:
+        tx.deliveries.add(Delivery(asset.id, asset.project_id, "http://x/y", "models/x", "image/png", 0, world.clock()))
+
+
 CASES: dict[str, list[Callable[[World], None]]] = {
     "observe_runs": [a_run_that_ended], "due_retries": [a_due_retry], "lost_leases": [a_lost_lease],
     "overdue": [an_overdue_review, an_abandoned_draft], "seal_uploads": [an_arrived_upload],
     "expire_uploads": [an_expired_upload], "abort_uploads": [an_upload_to_abort], "delete_files": [a_file_to_delete],
     "orphans": [an_orphan], "retention": [a_deleted_job],
-    "assets": [an_asset_in_the_bin],
+    "assets": [an_asset_in_the_bin], "nonces": [an_old_nonce], "thumbnails": [a_wanted_thumbnail],
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from orchestrator.app import dispatch, engine, publish, runs, sealing, sweeps
 from orchestrator.domain.model import FileState
 from tests.fakes.store import jobs as store_jobs
 from tests.fakes.store.files import MemoryFiles
+from tests.fakes.trainer import a_spec
 
 Broken = Callable[[], Any]
 
@@ -48,17 +49,16 @@ def _no_fence() -> Any:
 
 
 def _submit_before_commit() -> Any:
-    real = dispatch.Dispatcher.start
+    real = dispatch.Dispatcher._planned
 
-    def start(self: Any, tx: Any, pools: Any, now: Any) -> Any:
-        started = real(self, tx, pools, now)
-        jobs = {move.after.id: move.after for move in started.moves}
-        for run, spec in self._runs._specs.of(started.runs, jobs).items():
-            key = next(each.key for each in started.runs if each.id == run)
-            self._context.pools["gpu"].backend.submit(spec, key)
-        return started
+    def planned(self: Any, job: Any, pool: str, *args: Any, **named: Any) -> Any:
+        found = real(self, job, pool, *args, **named)
+        if found is not None:
+            run = found[1]
+            self._context.pools[pool].backend.submit(a_spec(run_id=run.id, job_id=job.id, attempt=run.attempt), run.key)
+        return found
 
-    return _patched(dispatch.Dispatcher, "start", start)
+    return _patched(dispatch.Dispatcher, "_planned", planned)
 
 
 def _seal_without_compare_and_set() -> Any:

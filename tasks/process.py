@@ -18,6 +18,7 @@ import structlog
 
 from orchestrator.app.context import new_token
 from orchestrator.app.engine import BUDGET
+from orchestrator.app.leases import BEAT_LEASE, worker_lease
 from orchestrator.bootstrap import build_app
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.logs import configure_logging
@@ -48,7 +49,7 @@ class Process:
         self._work = self.app.work
         self._drains = Drains(lambda work: self._work[work](), self.app.context.waker.wake)
         self._stopped = threading.Event()
-        self._alive = f"worker:{socket.gethostname()}"
+        self._alive = worker_lease(socket.gethostname())
         tick_s = settings.worker.tick.total_seconds()
         # two, so that a long drain does not keep the sweeps from looking after everything else
         self._timers = [
@@ -93,6 +94,13 @@ class Process:
         except DatabaseUnavailable as exc:
             log.warning("sweep_skipped", sweep=name, error=exc.message)
 
+    def hear_beat(self) -> None:
+        """A message of beat has come through the broker: write down when. Never raises for a database that is away."""
+        try:
+            self._sign_of_life(BEAT_LEASE)
+        except DatabaseUnavailable as exc:
+            log.warning("beat_not_noted", error=exc.message)
+
     def _is_stopping(self) -> bool:
         return stopping.asked() or self._stopped.is_set()
 
@@ -118,11 +126,13 @@ class Process:
     def _sweep_due(self) -> None:
         for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
             _tell(report)
-        # the sign of life is work done, not a process that is there
+        self._sign_of_life(self._alive)  # work done, not a process that is there
+
+    def _sign_of_life(self, name: str) -> None:
         now, token = self.app.context.clock(), new_token()
-        with self.app.context.store.begin() as tx:
-            if tx.leases.take(self._alive, token, now, now):
-                tx.leases.end(self._alive, token, now)
+        with self.app.context.store.lease() as tx:
+            if tx.leases.take(name, token, now, now):
+                tx.leases.end(name, token, now)
 
 
 class Drains:
@@ -169,6 +179,8 @@ def _report(event: str, fields: dict[str, object]) -> None:
 
 
 def _tell(report: SweepReport) -> None:
+    for text in report.alarms:
+        log.warning("overdue", sweep=report.name, found=text)
     if report.done or report.failed:
         log.info("swept", sweep=report.name, done=len(report.done), failed=report.failed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from orchestrator.adapters.celery_options import DRAINED, task_name
+from orchestrator.adapters.celery_options import BEAT, DRAINED, task_name
 from orchestrator.app.sweeps import SWEEPS
 
 EFFECT_EVERY: Final = timedelta(seconds=5)
@@ -17,6 +17,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     sweeps = {
         f"sweep {sweep.name}": _entry(task_name(sweep.name), max(sweep.every, SWEEP_AT_MOST_EVERY)) for sweep in SWEEPS
     }
+    sweeps[BEAT] = _entry(task_name(BEAT), EFFECT_EVERY)
     return sweeps | {f"effect {work}": _entry(task_name(work), EFFECT_EVERY) for work in DRAINED}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.adapters.celery_options import task_name
+from orchestrator.adapters.celery_options import BEAT, task_name
 from orchestrator.app.sweeps import SWEEPS
 from tasks.app import app
 from tasks.process import process
@@ -15,6 +15,11 @@ def _sweeping(name: str) -> Callable[[], None]:
         process().sweep(name)
 
     return sweep
+
+
+@app.task(name=task_name(BEAT), ignore_result=True)
+def hear_beat() -> None:
+    process().hear_beat()
 
 
 for _row in SWEEPS:

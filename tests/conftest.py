@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.contract.storage_servers import Stores
@@ -27,22 +28,41 @@ settings.register_profile("ci", settings.get_profile("default"), max_examples=20
 settings.register_profile("nightly", settings.get_profile("default"), max_examples=5000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# As long as nothing is configured, structlog draws every traceback with all its local variables: seconds each.
+structlog.configure([structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Unit tests first and without network; inside a group the order stays as pytest-randomly shuffled it.
 
-    Under pytest-xdist a file stays in one process, and so does everything that wants the same dear servers.
+    Under pytest-xdist it is the other way round: what takes long begins first, and small change fills up the end, so
+    that all processes end together. What shares something dear stays in one process.
     """
     for item in items:
         if group_of(item) == "unit":
             item.add_marker(pytest.mark.disable_socket)
-        together = "stores" if "stores" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: ORDER.index(group_of(item)) if group_of(item) in ORDER else len(ORDER))
+        item.add_marker(pytest.mark.xdist_group(shares(item)))
+    parallel = hasattr(config, "workerinput")
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        order = ORDER.index(group_of(item)) if group_of(item) in ORDER else len(ORDER)
+        return (shares(item) != "stores", -order) if parallel else (False, order)
+
+    items.sort(key=place)
 
 
 def group_of(item: pytest.Item) -> str:
     return item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
+
+
+def shares(item: pytest.Item) -> str:
+    """What is dear to make and needed by several files, else the file itself."""
+    for fixture in ("stores", "dev"):
+        if fixture in getattr(item, "fixturenames", ()):
+            return fixture
+    uses = vars(getattr(item, "module", None) or object).values()
+    names = {getattr(each, "__module__", "") for each in uses}
+    return "samples" if names & {"tests.media_samples", "tests.media_odd"} else str(item.path)
 
 
 def started(make: Callable[[], Server]) -> Iterator[Server]:
@@ -172,8 +192,14 @@ def object_store(store_server: StoreServer) -> ObjectStore:
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[Stores]:
-    """Real stores of several makes, and the fake: `stores.get(name)` starts one for the whole session."""
-    stores = Stores()
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Real stores of several makes, and the fake, for the whole session. Those that its tests name start together."""
+    named = {
+        value
+        for item in request.session.items
+        for value in getattr(getattr(item, "callspec", None), "params", {}).values()
+        if isinstance(value, str)
+    }
+    stores = Stores(named)
     yield stores
     stores.close()

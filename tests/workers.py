@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,9 @@ from orchestrator.app.app import App
 from orchestrator.bootstrap import build_app
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.states import JobState
+from orchestrator.embedded.kept import free_port
 from orchestrator.embedded.process import Child
+from orchestrator.embedded.stack import answers
 from orchestrator.settings import load
 from tests.servers import Server, StoreServer
 
@@ -49,6 +51,28 @@ limits = {{ code = 20, infrastructure = 50, lost = 50, timeout = 20 }}
 first_delay = "500ms"
 longest_delay = "1s"
 """
+# A whole life: real files, a reviewer, and a model that says of which bytes it was made.
+WHOLE_PROFILE = """
+name = "whole"
+title = "A video, a reviewer, and a stage that takes a moment"
+switches = ["review", "resubmit"]
+[materials.training_video]
+judged_as = "video"
+required = true
+[materials.cover]
+judged_as = "image"
+[stages.training]
+command = ["/bin/sh", "-c", {script}]
+timeout = "60s"
+[retry]
+limits = {{ code = 20, infrastructure = 50, lost = 50, timeout = 20 }}
+first_delay = "500ms"
+longest_delay = "1s"
+"""
+WHOLE_SCRIPT = """
+run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
+{{ sha256sum inputs/training_video* || shasum -a 256 inputs/training_video*; }} | cut -c1-64 > outputs/model.npz
+"""
 STAGE_SCRIPT = """
 run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
 case "$run" in {with_output}) echo model > outputs/model.npz;; esac
@@ -61,12 +85,13 @@ class Installation:
     Args:
         settings: dotted names and values, over those that suit tests.
         store: for what runs make; without one they make nothing.
+        store_url: in place of its own address, if there is something in between.
         stage_s: how long the stage of the profile "tiny" takes.
     """
 
     def __init__(
         self, directory: Path, database_url: str, broker_url: str = "", settings: Mapping[str, object] | None = None,
-        *, store: StoreServer | None = None, stage_s: float = 0.1,
+        *, store: StoreServer | None = None, store_url: str = "", stage_s: float = 0.1,
     ) -> None:  # fmt: skip
         self.directory = directory
         self.started = directory / "started"
@@ -78,11 +103,13 @@ class Installation:
         )
         (profiles / "quick.toml").write_text(INSTANT_PROFILE, encoding="utf-8")
         (profiles / "tiny.toml").write_text(LOCAL_PROFILE.format(script=json.dumps(script)), encoding="utf-8")
+        script = WHOLE_SCRIPT.format(started=self.started, seconds=stage_s)
+        (profiles / "whole.toml").write_text(WHOLE_PROFILE.format(script=json.dumps(script)), encoding="utf-8")
         values = {
             "database.url": database_url,
             "broker.url": broker_url,
             "storage.bucket": store.bucket if store else "none",
-            "storage.endpoint": store.url if store else "http://127.0.0.1:9",  # nobody is there
+            "storage.endpoint": store_url or (store.url if store else "http://127.0.0.1:9"),  # nobody is there
             "storage.access_key": store.access_key if store else "none",
             "storage.secret_key": store.secret_key if store else "none",
             "secrets.encryption_key": Fernet.generate_key().decode(),
@@ -132,18 +159,22 @@ class Installation:
         return self.started.read_text(encoding="utf-8").split()
 
 
-class CeleryProcess(Server):
-    """A worker or a beat of an installation, with its own log, to be stopped, killed and started again."""
+class OwnProcess(Server):
+    """A process of an installation, with its own log, to be stopped, killed and started again.
+
+    Args:
+        argv: behind the interpreter.
+        variables: over those of the installation.
+    """
 
     def __init__(
-        self, installation: Installation, *arguments: str, ready: str = " ready.", module: str = "tasks.app"
+        self, name: str, installation: Installation, argv: Sequence[str], variables: Mapping[str, str] | None = None
     ) -> None:
-        self.name = arguments[0]
+        self.name = name
         super().__init__()
         self._installation = installation
-        self._argv = [sys.executable, "-m", "celery", "-A", module, *arguments]
-        self._ready = ready
-        self._seen = 0
+        self._argv = [sys.executable, *argv]
+        self._variables = dict(variables or {})
 
     @property
     def url(self) -> str:
@@ -173,27 +204,69 @@ class CeleryProcess(Server):
 
     def env(self) -> dict[str, str]:
         variables = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-        return super().env() | variables | self._installation.environ
+        return super().env() | variables | self._installation.environ | self._variables
 
     def child(self) -> Child:
-        self._seen = len(self.log)
         return Child(
             name=self.name, argv=self._argv, env=self.env(), cwd=self.dir, log_path=self.dir / "log",
-            ready=lambda: self._ready in self.log[self._seen :], stop_timeout_s=30,
+            ready=self.readiness(), stop_timeout_s=30,
         )  # fmt: skip
+
+    def readiness(self) -> Callable[[], bool] | None:
+        """How to see that it is up; None: nobody waits for that."""
+        return None
+
+
+class CeleryProcess(OwnProcess):
+    """A worker or a beat. `ready`: the word in its log that says so; empty: nobody waits for it."""
+
+    def __init__(
+        self, installation: Installation, *arguments: str, ready: str = " ready.", module: str = "tasks.app",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(arguments[0], installation, ["-m", "celery", "-A", module, *arguments], variables)
+        self._ready = ready
+
+    def readiness(self) -> Callable[[], bool]:
+        seen = len(self.log)
+        return lambda: self._ready in self.log[seen:]
 
     def pool_children(self) -> list[psutil.Process]:
         return self._below()
 
 
+class ApiProcess(OwnProcess):
+    """The HTTP process on a port of its own, the same after every start."""
+
+    def __init__(
+        self, installation: Installation, *, module: str = "orchestrator.http", wait: bool = True,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.port = free_port()
+        own = {"UNDERSTUDY_API__PORT": str(self.port), **(variables or {})}
+        super().__init__("api", installation, ["-m", module], own)
+        self._wait = wait
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def readiness(self) -> Callable[[], bool] | None:
+        return (lambda: answers(f"{self.url}/livez")) if self._wait else None
+
+
 def worker(
-    installation: Installation, *arguments: str, module: str = "tasks.app", ready: str = " ready."
-) -> CeleryProcess:
-    return CeleryProcess(installation, "worker", *arguments, module=module, ready=ready)
+    installation: Installation, *arguments: str, module: str = "tasks.app", ready: str = " ready.",
+    variables: Mapping[str, str] | None = None,
+) -> CeleryProcess:  # fmt: skip
+    return CeleryProcess(installation, "worker", *arguments, module=module, ready=ready, variables=variables)
 
 
-def beat(installation: Installation) -> CeleryProcess:
-    return CeleryProcess(installation, "beat", ready="beat_ready")
+def beat(
+    installation: Installation, *, module: str = "tasks.app", ready: str = "beat_ready",
+    variables: Mapping[str, str] | None = None,
+) -> CeleryProcess:  # fmt: skip
+    return CeleryProcess(installation, "beat", module=module, ready=ready, variables=variables)
 
 
 def wait_until(holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str) -> float:

@@ -11,6 +11,7 @@ from orchestrator.domain.media_items import PREPARE_MEDIA
 
 BY_SWEEPS: Final = {Effect.RETRY: "due_retries", Effect.OVERDUE: "overdue"}  # effects that sweeps ask about
 DRAINED: Final = (*(effect.value for effect in Effect if effect not in BY_SWEEPS), PREPARE_MEDIA)  # by workers
+BEAT: Final = "beat"  # the task that says that a message of beat has come all the way to a worker
 QUEUES: Final = ("effects", "sweeps")
 EXCHANGE: Final = "understudy"
 NO_BROKER: Final = "memory://localhost"  # Celery wants one; nothing ever arrives there

@@ -14,7 +14,7 @@ from orchestrator.app.jobs import discard
 from orchestrator.app.library import Library
 from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.app.runs import Runs
-from orchestrator.app.sealing import SEAL_LEASE, Sealing
+from orchestrator.app.sealing import Sealing
 from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command, Effect
@@ -29,6 +29,8 @@ from orchestrator.ports.store import Tx
 
 # A single-part upload is looked for again after a tenth of its age, at the latest after this.
 _LONGEST_UPLOAD_POLL: Final = timedelta(minutes=5)
+_STEPS: Final = (Effect.VERIFY, Effect.STORE_MODEL, Effect.PUBLISH)
+STEP_PATIENCE: Final = timedelta(hours=1)  # as states.py says of these states
 # What could not be asked of a job is asked again after this.
 _REFUSED_WAIT: Final = timedelta(minutes=5)
 
@@ -46,13 +48,19 @@ class Care:
 
 @dataclass(slots=True)
 class SweepReport:
-    """What a sweep did, or in a dry run would do. `skipped`: somebody else has it, or it is not due yet."""
+    """What a sweep did, or in a dry run would do.
+
+    Attributes:
+        skipped: somebody else has it, or it is not due yet.
+        alarms: what people have to be told of: nothing in here will mend it.
+    """
 
     name: str
     dry_run: bool = False
     skipped: bool = False
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
 
 
 def observe_runs(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
@@ -70,6 +78,12 @@ def due_retries(care: Care, report: SweepReport, now: datetime, limit: int) -> N
 
 def overdue(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     _ask_due(care, report, now, limit, Effect.OVERDUE, lambda job: _overdue_ask(care, job, now))
+    if report.dry_run:
+        return
+    # a step is tried for as long as it takes; one that takes longer than any should is marked, and told of
+    with care.context.store.begin() as tx:
+        stuck = tx.jobs.mark_stuck(_STEPS, now, now - STEP_PATIENCE)
+    report.alarms += [f"job {job_id}: {effect} has not come to an end for {STEP_PATIENCE}" for job_id, effect in stuck]
 
 
 def _overdue_ask(care: Care, job: Job, now: datetime) -> Ask | None:
@@ -183,9 +197,7 @@ def _each_file(  # noqa: PLR0917  what every sweep is given, and three things of
 def seal_uploads(care: Care, report: SweepReport, now: datetime, limit: int) -> None:
     def act(file: File) -> str:
         if file.state is FileState.SEALING:
-            with care.context.store.begin() as tx:  # its completer went silent: take it over before going on
-                file = tx.files.move(file, FileState.SEALING, due_at=now + SEAL_LEASE)
-            return care.sealing.finish(file).state.value
+            return care.sealing.take_over(file).state.value
         try:
             return care.sealing.seal(file).state.value
         except (UploadError, Refused):  # not all there, or the job takes no files now

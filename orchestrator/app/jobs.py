@@ -69,7 +69,7 @@ class Jobs:
     def create(
         self, caller: Caller, profile: str, name: str, *, switches: frozenset[str] = frozenset(), priority: int = 0,
         repairs: int | None = None, sheet: Mapping[str, object] | None = None,
-        also: Callable[[Tx, Job], None] | None = None,
+        also: Callable[[Tx, Job], None] | None = None, job_id: str | None = None,
     ) -> Job:  # fmt: skip
         """A draft.
 
@@ -78,6 +78,7 @@ class Jobs:
             repairs: owner-asked retrainings; None: the profile's number.
             sheet: further fields of JobSheet.
             also: what is written in the same transaction.
+            job_id: of a request that may have been done before: then its job is given, as it is now.
 
         Raises:
             Invalid: unknown profile or switch, a name or priority outside its limits.
@@ -89,8 +90,9 @@ class Jobs:
             raise Invalid(f"there are no switches {unknown}; there are {sorted(SWITCHES)}", field="switches")
         at = self._context.clock()
         due, due_at = machine.schedule(_CREATED, at, kind.deadlines.get(_CREATED.leads_to))
+        may_be_there, job_id = job_id is not None, job_id or new_id(at)
         job = Job(
-            JobId(new_id(at)), caller.project_id, profile, _CREATED.leads_to, 0, priority, due, due_at, None, None, 0,
+            JobId(job_id), caller.project_id, profile, _CREATED.leads_to, 0, priority, due, due_at, None, None, 0,
             kind.all_switches | switches, 0, 0, 0, None, None, approved=False,
             repairs_left=kind.repairs if repairs is None else repairs,
             suspended_from=None, run_id=None, asset_id=None, pool=None,
@@ -98,6 +100,10 @@ class Jobs:
         change = Change(Command.CREATE, Actor.USER, caller.name, None, _CREATED.leads_to, _CREATED.logs, 0, at)
         written = JobSheet(name=name, owner=caller.name, app_user_id=caller.app_user_id, **dict(sheet or {}))  # type: ignore[arg-type]  # checked by the dialect's model
         with self._context.store.begin() as tx:
+            if may_be_there:
+                tx.leases.lock(f"job:{job_id}")  # who asked first may be slow, not dead
+                with suppress(NotFound):
+                    return tx.jobs.get(job_id, caller.project_id)
             tx.jobs.add(job, written, change)
             if also is not None:
                 also(tx, job)

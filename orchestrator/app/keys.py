@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,8 @@ from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import Invalid, KeyDisabled, NotFound, Unauthenticated
 from orchestrator.ports.store import KeyRow, Tx
 
+TRUSTED_FOR: Final = timedelta(seconds=1)  # so long another process may let in a key that was disabled
+_REMEMBERED: Final = 10_000
 MAX_OVERLAP: Final = timedelta(days=90)
 _LETTERS = string.ascii_uppercase + string.digits
 _ID_LIMIT = 64
@@ -43,6 +45,7 @@ class Keys:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._seen: dict[str, _Seen] = {}  # by access key, and by hash of a token
 
     def add_project(
         self, project_id: str, name: str = "", attributes: Mapping[str, object] | None = None, *, by: Caller = MACHINE
@@ -91,6 +94,7 @@ class Keys:
             self._add(tx, key, at)
             refused_at = (at + overlap).isoformat()
             tx.audit.add(by, Act.REPLACE_KEY, key_id, at, replaced_by=key.id, refused_at=refused_at)
+        self._seen.clear()
         return key
 
     def _add(self, tx: Tx, key: NewKey, at: datetime) -> None:
@@ -100,12 +104,13 @@ class Keys:
         )  # fmt: skip
 
     def disable(self, key_id: str, *, by: Caller = MACHINE) -> None:
-        """Refuse a key from now on. Raises NotFound."""
+        """Refuse a key from now on; other processes, within TRUSTED_FOR. Raises NotFound."""
         at = self._context.clock()
         with self._context.store.begin() as tx:
             if not tx.keys.disable(key_id, at):
                 raise NotFound(f"there is no key {key_id} in use", key_id=key_id)
             tx.audit.add(by, Act.DISABLE_KEY, key_id, at)
+        self._seen.clear()
 
     def all(self) -> Sequence[KeyRow]:
         """Every key of every project, disabled ones too."""
@@ -114,8 +119,7 @@ class Keys:
 
     def caller_of_token(self, token: str) -> Caller:
         """Who comes with this bearer token. Raises Unauthenticated."""
-        with self._context.store.read() as tx:
-            row = tx.keys.by_token(_hash(token))
+        row = self._of_token(token)
         if row is None:
             raise Unauthenticated("the token is not known")
         if self._is_disabled(row):
@@ -124,22 +128,52 @@ class Keys:
 
     def is_token_of(self, access_key: str, token: str) -> bool:
         """Whether `token` is the bearer token of that key, which stands for the session token of a temporary key."""
-        with self._context.store.read() as tx:
-            row = tx.keys.by_token(_hash(token))
+        row = self._of_token(token)
         return row is not None and row.id == access_key and not self._is_disabled(row)
 
     def secret_of(self, access_key: str) -> tuple[str, Caller]:
         """The signing secret of an access key and who comes with it. Raises Unauthenticated, KeyDisabled."""
-        with self._context.store.read() as tx:
-            row = tx.keys.by_id(access_key)
-        if row is None or row.secret_encrypted is None:
+        seen = self._looked_up(access_key, lambda tx: tx.keys.by_id(access_key))
+        if seen is None or seen.row.secret_encrypted is None:
             raise Unauthenticated(f"the access key {access_key[:128]} is not known")
-        if self._is_disabled(row):
+        if self._is_disabled(seen.row):
             raise KeyDisabled(f"the access key {access_key} is disabled")
-        return self._context.secret_box.open(row.secret_encrypted), _caller(row)
+        if seen.secret is None:
+            seen.secret = self._context.secret_box.open(seen.row.secret_encrypted)
+        return seen.secret, _caller(seen.row)
+
+    def _of_token(self, token: str) -> KeyRow | None:
+        hashed = _hash(token)
+        seen = self._looked_up(hashed, lambda tx: tx.keys.by_token(hashed))
+        return None if seen is None else seen.row
+
+    def _looked_up(self, name: str, look: Callable[[Tx], KeyRow | None]) -> _Seen | None:
+        """A key that was looked at a moment ago is not looked at again: most requests come in rows."""
+        now = self._context.clock()
+        seen = self._seen.get(name)
+        if seen is not None and abs(now - seen.at) < TRUSTED_FOR:
+            return seen
+        with self._context.store.read() as tx:
+            row = look(tx)
+        if row is None:
+            return None
+        seen = _Seen(row, now)
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[name] = seen
+        return seen
 
     def _is_disabled(self, row: KeyRow) -> bool:
         return row.disabled_at is not None and row.disabled_at <= self._context.clock()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A key as it was at an instant; its secret is opened when it is needed first."""
+
+    row: KeyRow
+    at: datetime
+    secret: str | None = None
 
 
 def _caller(row: KeyRow) -> Caller:

@@ -1,4 +1,4 @@
-"""Keeping a claim while the work on it lasts."""
+"""Leases: keeping a claim while the work on it lasts, and the rows that are signs of life."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 from orchestrator.app.context import Context
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.ports.store import Tx
 
-Renew = Callable[[Tx, datetime], None]  # writes until when a claim holds
+BEAT_LEASE: Final = "beat"
+WORKER_LEASES: Final = "worker:"
+_NAME_LIMIT: Final = 64
+
+Renew = Callable[[Tx, datetime], object]  # writes until when a claim holds
+
+
+def worker_lease(host: str) -> str:
+    """The row by which the workers of a host say that they work."""
+    return f"{WORKER_LEASES}{host}"[:_NAME_LIMIT]
 
 
 class Keeper:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple, TypeVar
 
-from orchestrator.app.context import Context, new_id
+from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.uploads import Upload, begun, due_of, forget, plan_of, signed
 from orchestrator.domain import uploads
@@ -101,10 +101,10 @@ class MediaLibrary:
             address, key, at, at, None, reference_id, business_type, dict(attributes or {}),
         )  # fmt: skip
         word = None if once is None else f"register media {once}"  # the blank keeps it apart from Idempotency-Key
-        told = [address, found, title, reference_id, business_type, item.attributes, overwrite]
+        told, token = [address, found, title, reference_id, business_type, item.attributes, overwrite], new_token()
 
         def work(tx: Tx) -> Media:
-            known = None if word is None else self._made_before(tx, caller, word, told)
+            known = None if word is None else self._made_before(tx, item, word, told, token)
             if known is not None:
                 return known
             held = tx.media.at(key, caller.project_id)
@@ -115,16 +115,20 @@ class MediaLibrary:
             _check_reference(tx, item, reference_id)
             tx.media.add(item, at)
             if word is not None:
-                tx.idempotency.finish(caller.project_id, word, _DONE, item.id)
+                tx.idempotency.finish(caller.project_id, word, token, _DONE, item.id)
             tx.after_commit(partial(self._context.waker.wake, PREPARE_MEDIA))
             return item
 
         return self._again(work)
 
-    def _made_before(self, tx: Tx, caller: Caller, word: str, told: object) -> Media | None:
+    def _made_before(self, tx: Tx, item: Media, word: str, told: object, token: str) -> Media | None:
         fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
-        kept = tx.idempotency.begin(caller.project_id, word, fingerprint, self._context.clock() + ONCE_FOR)
-        known = [] if kept is None else tx.media.get_many([str(kept[1])], caller.project_id)
+        now = self._context.clock()
+        kept = tx.idempotency.begin(
+            item.project_id, word, fingerprint, made_id=item.id, token=token, now=now, until=now,
+            expires_at=now + ONCE_FOR,
+        )  # fmt: skip
+        known = [] if kept.is_ours else tx.media.get_many([kept.body or kept.made_id], item.project_id)
         return known[0] if known else None
 
     def upload(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from orchestrator.app.context import Context
 from orchestrator.app.jobs import Jobs
+from orchestrator.app.leases import Keeper
 from orchestrator.app.moves import MACHINE, Ask, plan
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Actor, Caller
@@ -33,8 +34,6 @@ from orchestrator.domain.model import File, FileKind, FileState, Job, Move
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, StoredPart, UploadGone
 from orchestrator.ports.store import Tx
 
-# A copy of 500 GB within one store takes minutes; nobody else may complete meanwhile.
-SEAL_LEASE: Final = timedelta(minutes=15)
 # Pictures and papers are copied in a moment; for a film somebody asks again.
 _LOOKS: Final = 100
 _BETWEEN_LOOKS_S: Final = 0.05
@@ -48,6 +47,7 @@ class Sealing:
     def __init__(self, context: Context, jobs: Jobs) -> None:
         self._context = context
         self._jobs = jobs
+        self._keeper = Keeper(context)
 
     def seal(self, file: File, caller: Caller | None = None) -> File:
         """Seal an open upload, as its owner's command or (without caller) as the machine's own doing.
@@ -69,8 +69,14 @@ class Sealing:
                 self.confirmed(tx.jobs.get(file.job_id), file, caller)
         self._checked_parts(file)
         with self._context.store.begin() as tx:
-            file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + SEAL_LEASE)
+            file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + self._context.timing.lease)
         return self.finish(file, caller)
+
+    def take_over(self, file: File) -> File:
+        """Go on with a file in `sealing` whose completer went silent. Raises as `finish` does."""
+        with self._context.store.begin() as tx:
+            file = tx.files.move(file, FileState.SEALING, due_at=self._context.clock() + self._context.timing.lease)
+        return self.finish(file)
 
     def awaited(self, file: File) -> File:
         """The file, when whoever seals it at this moment has had a little time to end."""
@@ -91,7 +97,8 @@ class Sealing:
             StorageUnavailable: the store did not answer; the sweep goes on from where this stopped.
         """
         try:
-            final = self._copied(file)
+            with self._keeper.kept(lambda tx, until: tx.files.postpone(file, until)):
+                final = self._copied(file)
         except UploadIncomplete:
             with self._context.store.begin() as tx:
                 poll_at = self._context.clock() + self._context.timing.single_part_poll
@@ -122,9 +129,20 @@ class Sealing:
     def _completed(self, file: File) -> ObjectInfo | None:
         """The staged object, joined now; None when there is nothing to join any more."""
         storage = self._context.storage
-        with suppress(UploadGone, UploadNotOpen):  # completed by a call whose answer was lost, or gone: HEAD tells
-            storage.complete_upload(file.staging_key, file.upload_id, self._checked_parts(file))
+        try:
+            parts = self._checked_parts(file)
+        except UploadNotOpen:  # completed by a call whose answer was lost, or gone: HEAD tells
+            return storage.head(file.staging_key)
+        if not self._renewed(file):  # two of these calls at a time spoil the object on some stores
+            raise UploadNotOpen(f"file {file.id} is being sealed by somebody else", file_id=file.id)
+        with suppress(UploadGone):
+            storage.complete_upload(file.staging_key, file.upload_id, parts)
         return storage.head(file.staging_key)
+
+    def _renewed(self, file: File) -> bool:
+        """Hold on to a file in `sealing`; a copy of 500 GB takes minutes. False: somebody else has taken it over."""
+        with self._context.store.begin() as tx:
+            return tx.files.postpone(file, self._context.clock() + self._context.timing.lease)
 
     def _checked_parts(self, file: File) -> Sequence[StoredPart]:
         """The parts that have arrived, which are the ones that were agreed."""

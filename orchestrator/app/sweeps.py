@@ -14,6 +14,7 @@ from typing import Final
 from orchestrator.app import care
 from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
+from orchestrator.app.leases import Keeper
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import NotFound
@@ -65,6 +66,7 @@ class Sweeper:
 
     def __init__(self, with_: Care) -> None:
         self._care = with_
+        self._keeper = Keeper(with_.context)
         self._by_name = {sweep.name: sweep for sweep in SWEEPS}
 
     def names(self) -> list[str]:
@@ -100,8 +102,8 @@ class Sweeper:
         token, now = new_token(), clock()
         # a tenth of slack, or the ticks of beat and workers would miss every other turn by a hair
         since = None if force else now - sweep.every * 0.9
-        # whoever dies in a sweep must not hold it up for long: two at it do no harm, nobody at it does
-        until = now + max(sweep.every, self._care.context.timing.lease)
+        # short, and renewed: whoever dies in a sweep must not hold it up for the hour until its next turn
+        until = now + self._care.context.timing.lease
         with store.lease() as tx:
             report.skipped = not tx.leases.take(f"sweep:{name}", token, now, until, not_since=since)
         if report.skipped:
@@ -110,7 +112,8 @@ class Sweeper:
             with store.begin() as tx:
                 tx.audit.add(by, Act.RUN_SWEEP, name, now)
         try:
-            sweep.run(self._care, report, now, limit)
+            with self._keeper.kept(lambda tx, until: tx.leases.renew(f"sweep:{name}", token, until)):
+                sweep.run(self._care, report, now, limit)
         finally:
             with store.lease() as tx:
                 tx.leases.end(f"sweep:{name}", token, clock())

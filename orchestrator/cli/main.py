@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands import demo, dev, job, keys, media, operate, processes, review
+from orchestrator.cli.commands import demo, dev, doctor, job, keys, media_library, operate, processes, review
 from orchestrator.cli.failures import EXIT_WORDS, CliError, Exit, exit_of
 from orchestrator.cli.options import Globals, hoisted
 from orchestrator.cli.output import note
@@ -58,13 +59,15 @@ def understudy(
 
 app.add_typer(job.app, name="job")
 app.add_typer(review.app, name="review")
-app.add_typer(media.app, name="media")
-for module in (operate, keys, dev, demo, processes):
+app.add_typer(media_library.app, name="media")
+for module in (operate, doctor, keys, dev, demo, processes):
     module.register(app)
 
 
 def main() -> None:
     """Run the command line. Expected failures are one line on standard error and a documented exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be text: in JSON this is their escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

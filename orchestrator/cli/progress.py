@@ -1,12 +1,16 @@
-"""Bars for transfers: Rich on a terminal, a line now and then elsewhere."""
+"""Bars: Rich on a terminal; elsewhere a line now and then for transfers, and nothing for counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import amount, console, say
-from orchestrator.cli.transfer import Progress, Start
+
+if TYPE_CHECKING:
+    from orchestrator.cli.transfer import Progress, Start
 
 
 @contextmanager
@@ -43,3 +47,20 @@ def _plain(name: str) -> Start:
         return advance
 
     return start
+
+
+@contextmanager
+def counting(total: int) -> Iterator[Callable[[], None]]:
+    """What to call after each of `total` things; a bar on standard error where there are several to wait for."""
+    if total == 1 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn
+    from rich.progress import Progress as Bar
+
+    screen = console(stderr=True)
+    # Rich takes standard output over while a bar is shown: what goes to a file or a pipe has to go on there.
+    redirect = sys.stdout.isatty()
+    with Bar(BarColumn(), MofNCompleteColumn(), console=screen, transient=True, redirect_stdout=redirect) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

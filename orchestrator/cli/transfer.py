@@ -221,13 +221,38 @@ def upload(
         CliError: the API refused, or a part did not get through.
     """
     file, missing, urls, resumed = open_upload(api, job_id, kind, path, part_count=part_count)
+    sealed, used = _sent(
+        api, path, file, missing, urls, threads=threads, on_start=on_start, transport=transport, sleep=sleep
+    )
+    return Sent(sealed, used, resumed, len(missing))
+
+
+def upload_media(
+    api: Api, path: Path, *, kind: str | None, title: str, threads: int = THREADS, on_start: Start = silent
+) -> Json:
+    """Send a file into the media library and have it sealed; gives the item. Raises CliError as `upload` does."""
+    size_bytes = path.stat().st_size
+    if not size_bytes:
+        raise CliError(f"{path} is empty", Exit.USAGE)
+    count = parts_for(size_bytes)
+    opened = api.post("/media/uploads", name=path.name, type=kind, title=title, size_bytes=size_bytes, part_count=count)
+    told = opened["upload"]
+    _sent(api, path, told["file"], slices(path, size_bytes, count), urls_of(told), threads=threads, on_start=on_start)
+    return api.get(f"/media/{opened['media']['id']}")
+
+
+def _sent(
+    api: Api, path: Path, file: Json, missing: list[Slice], urls: Mapping[int, str], *, threads: int, on_start: Start,
+    transport: httpx.BaseTransport | None = None, sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Json, Mapping[int, str]]:  # fmt: skip
+    """The sealed file, and the URLs that were used."""
     total = path.stat().st_size
     progress = on_start(total, total - sum(part.size_bytes for part in missing), len(missing))
     with httpx.Client(timeout=httpx.Timeout(120, connect=10), transport=transport) as http:
         sender = Sender(api, str(file["id"]), http, _one_at_a_time(progress), sleep, dict(urls))
         sender.send(missing, threads)
     sealed = api.post(f"/files/{file['id']}/complete")
-    return Sent(sealed, sender.urls, resumed, len(missing))
+    return sealed, sender.urls
 
 
 def _one_at_a_time(progress: Progress) -> Progress:

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from tests.bench.rows import Row
 
-NAMES = ("lifecycle", "presign", "sweep", "list", "worker", "probe")
-MODULES = {"list": "listing"}  # `list` is a word of the language
+NAMES = ("lifecycle", "presign", "sweep", "list", "http", "worker", "probe")
+MODULES = {"list": "listing", "http": "serving"}  # these names are taken
 OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 

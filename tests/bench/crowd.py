@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from orchestrator.adapters.celery_waker import NullWaker
 from orchestrator.adapters.db.tables import jobs
+from orchestrator.app.app import App
 from orchestrator.ports.store import Store
 from tests.bench.stand import ME, Stand, plain
 from tests.servers import Postgres
@@ -21,7 +23,18 @@ _held = ExitStack()  # for as long as this process lives; the server ends with i
 
 class Crowd(NamedTuple):
     url: str
-    store: Store
+    size: int
+    config: Path
+    app: App
+
+    @property
+    def store(self) -> Store:
+        return self.app.context.store
+
+    @staticmethod
+    def job_id(number: int) -> str:
+        """The id of job 1, 2, ... `size`; every 20th is another project's."""
+        return f"{number * 1000:012x}{hashlib.md5(str(number).encode()).hexdigest()[:20]}"  # noqa: S324  as PostgreSQL's
 
 
 @cache
@@ -42,7 +55,7 @@ def _crowd(postgres: Postgres, name: str, count: int) -> Crowd:
         app.keys.add_project(project)
     pattern = app.jobs.create(ME, "bench", "bench").id
     _fill(stand.database_url, pattern, count)
-    return Crowd(stand.database_url, app.context.store)
+    return Crowd(stand.database_url, count, stand.config, app)
 
 
 def _fill(url: str, pattern: str, count: int) -> None:

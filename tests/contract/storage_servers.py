@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.contract.storage_localstack import LocalStackServer, install, localst
 from tests.contract.storage_radosgw import RadosgwServer
 from tests.fakes.storage import MemoryStorage
 from tests.servers import Server, ServerMissing, StoreServer
+from tests.servers.base import guardian
 
 SWIFT: Final = "swift==2.38.3"
 
@@ -96,25 +98,29 @@ STORES: Final[Mapping[str, Callable[[ExitStack], StoreUnderTest]]] = {
 
 
 class Stores:
-    """The stores of a test session: each is started when the first test asks for it, and only once."""
+    """The stores of a test session, each started once.
 
-    def __init__(self) -> None:
+    Args:
+        soon: names of those that will be asked for: they start at once, beside each other.
+    """
+
+    def __init__(self, soon: Collection[str] = ()) -> None:
+        guardian()  # made once, before several threads ask for it
         self._cleanup = ExitStack()
-        self._started: dict[str, StoreUnderTest | ServerMissing] = {}
+        self._starters = ThreadPoolExecutor(len(STORES))
+        self._started = {name: self._start(name) for name in STORES if name in soon}
+
+    def _start(self, name: str) -> Future[StoreUnderTest]:
+        return self._starters.submit(STORES[name], self._cleanup)
 
     def get(self, name: str) -> StoreUnderTest:
         """Raises ServerMissing, with the same reason each time."""
         if name not in self._started:
-            try:
-                self._started[name] = STORES[name](self._cleanup)
-            except ServerMissing as exc:
-                self._started[name] = exc
-        found = self._started[name]
-        if isinstance(found, ServerMissing):
-            raise found
-        return found
+            self._started[name] = self._start(name)
+        return self._started[name].result()
 
     def close(self) -> None:
+        self._starters.shutdown()
         self._cleanup.close()
 
 

@@ -60,6 +60,17 @@ def test_a_job_goes_from_a_draft_to_a_published_model(cli, job, dev, good_video,
     cli("job", "show", job, exit_code=5)
 
 
+def test_a_file_goes_into_the_library_and_out_again(cli, good_video):
+    media = cli("media", "upload", good_video, "--title", "Ada").strip()
+    assert media in [each["id"] for each in cli.lines("media", "list", "--type", "video")]
+    shown = cli.json("media", "show", media)
+    assert (shown["title"], shown["type"], shown["status"]) == ("Ada", "video", shown["status"])
+    assert shown["status"] in {"preparing", "normal"}
+    cli("media", "register", "oss://elsewhere/inbox/x/a.mp4", exit_code=1)
+    cli("media", "delete", media)
+    cli("media", "show", media, exit_code=5)
+
+
 def test_a_rejected_job_tells_its_owner_why(cli, job, good_video):
     cli("job", "upload", job, good_video)
     cli("job", "submit", job)
@@ -103,7 +114,7 @@ def test_lists_can_be_narrowed_and_read_by_programs(cli, job):
 def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
     command = [sys.executable, "-m", "orchestrator.cli.main", "media", "check", "--profile", "avatar", "--json"]
     ended = subprocess.run(
-        [*command, good_video, bad_video, tmp_path / "none.mp4"],
+        [*command, good_video, tmp_path / "none.mp4", bad_video, "s3://no-key"],
         env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     good, bad = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -111,6 +122,7 @@ def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
     assert bad["verdict"] == "reject"
     assert {reason["code"] for reason in bad["reasons"]} == {"resolution_not_allowed", "duration_too_short"}
     assert "no such file" in ended.stderr
+    assert "s3://no-key names no object" in ended.stderr
     assert ended.returncode == 5
 
 

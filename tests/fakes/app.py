@@ -336,6 +336,38 @@ def a_database(url: str) -> Database:
     return database
 
 
+@dataclass
+class Asked:
+    """What a database was asked while somebody listened."""
+
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+
+
+@contextmanager
+def asked_of(database: Database) -> Iterator[Asked]:
+    """Listen to every connection of `database`."""
+    asked = Asked()
+
+    def executed(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith("BEGIN"):
+            asked.statements.append(statement)
+
+    def committed(_connection: object) -> None:
+        asked.commits += 1
+
+    listeners: list[tuple[sa.Engine, str, Callable[..., None]]] = [
+        (engine, "before_cursor_execute", executed) for engine in {database.engine, database.single}
+    ] + [(database.engine, "commit", committed)]
+    for engine, event, listener in listeners:
+        sa.event.listen(engine, event, listener)
+    try:
+        yield asked
+    finally:
+        for engine, event, listener in listeners:
+            sa.event.remove(engine, event, listener)
+
+
 @contextmanager
 def a_world(url: str, **fields: object) -> Iterator[World]:
     """A world on the database at `url`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,9 @@ from orchestrator.adapters.db.database import Database
 from orchestrator.domain.actors import Role
 from orchestrator.domain.errors import Conflict, NotFound
 from orchestrator.domain.model import CommentType
+from orchestrator.ports.store import OnceKey
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
+from tests.fakes.app import asked_of
 
 SECOND = timedelta(seconds=1)
 
@@ -40,11 +42,9 @@ def test_everything_about_a_job_comes_in_one_statement(database: Database) -> No
         tx.files.add(a_file(), None)
         tx.runs.add_many([a_run()], NOW)
         tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
-    asked: list[str] = []
-    sa.event.listen(database.single, "before_cursor_execute", lambda *words: asked.append(words[2]))
-    with database.read() as tx:
+    with asked_of(database) as asked, database.read() as tx:
         detail = tx.reads.detail(JOB_ID, "project-1")
-    assert [statement[:6] for statement in asked if statement != "BEGIN"] == ["SELECT"]
+    assert [statement[:6] for statement in asked.statements] == ["SELECT"]
     with database.read() as tx:
         assert detail.log == tx.reads.log(JOB_ID)
         assert detail.files == tx.files.of_job(JOB_ID)
@@ -75,13 +75,26 @@ def test_keys_are_found_by_id_and_by_token(database: Database) -> None:
 
 def test_a_repeated_request_gets_the_first_answer(database: Database) -> None:
     with database.begin() as tx:
-        assert tx.idempotency.begin("p", "k", "f", NOW) is None
-        assert tx.idempotency.begin("p", "k", "f", NOW) == (None, None), "the first one is under way"
-        tx.idempotency.finish("p", "k", 201, "{}")
-        assert tx.idempotency.begin("p", "k", "f", NOW) == (201, "{}")
-        assert tx.idempotency.begin("another", "k", "g", NOW) is None
+        keys = tx.idempotency
+
+        def begin(project: str, fingerprint: str, token: str, now: datetime = NOW) -> OnceKey:
+            return keys.begin(
+                project, "k", fingerprint, made_id=f"id-{token}", token=token, now=now, until=now + SECOND,
+                expires_at=NOW if project == "p" else NOW + SECOND,
+            )  # fmt: skip
+
+        assert begin("p", "f", "one") == ("id-one", True, None, None)
+        assert begin("p", "f", "two") == ("id-one", False, None, None), "the first one is under way"
+        assert begin("p", "f", "two", NOW + SECOND) == ("id-one", True, None, None), "the first one went silent"
+        for tell in (lambda: keys.finish("p", "k", "one", 500, ""), lambda: keys.forget("p", "k", "one")):
+            tell()  # nobody listens to it any more
+        keys.release("p", "k", "two", NOW + SECOND)
+        assert begin("p", "f", "three", NOW + SECOND).is_ours
+        keys.finish("p", "k", "three", 201, "{}")
+        assert begin("p", "f", "four", NOW + 9 * SECOND) == ("id-one", False, 201, "{}")
+        assert begin("another", "g", "five").is_ours
         with pytest.raises(Conflict):
-            tx.idempotency.begin("p", "k", "other", NOW)
-        tx.idempotency.forget("another", "k")
-        assert tx.idempotency.begin("another", "k", "g", NOW + SECOND) is None
+            begin("p", "other", "six")
+        keys.forget("another", "k", "five")
+        assert begin("another", "g", "seven") == ("id-seven", True, None, None)
         assert tx.idempotency.drop_expired(NOW + SECOND) == 1

@@ -17,6 +17,7 @@ from orchestrator.app.keys import NewKey
 from orchestrator.domain.actors import Role
 from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import Invalid
+from orchestrator.ports.store import OnceKey, Tx
 from tests.builders import NOW
 from tests.fakes.app import World, a_world
 
@@ -33,14 +34,20 @@ def app_with(world: World, *keys: str) -> App:
     return App(replace(world.app.context, secret_box=FernetBox(keys)))
 
 
+def begun(tx: Tx, name: str) -> OnceKey:
+    return tx.idempotency.begin(
+        "project-1", name, "f", made_id=name, token="token", now=NOW, until=NOW, expires_at=NOW
+    )  # fmt: skip
+
+
 def made_with(world: World, *keys: str, count: int = 7) -> list[NewKey]:
     """Keys and a kept answer whose secrets are sealed with the first of `keys`."""
     app = app_with(world, *keys)
     made = [app.keys.create("project-1", Role.USER, f"key {number}") for number in range(count)]
     for name in ("a", "b"):
         with world.database.begin() as tx:
-            tx.idempotency.begin("project-1", name, "f", NOW)
-            tx.idempotency.finish("project-1", name, 201, app.context.secret_box.seal(f"answer {name}"))
+            begun(tx, name)
+            tx.idempotency.finish("project-1", name, "token", 201, app.context.secret_box.seal(f"answer {name}"))
     return made
 
 
@@ -51,8 +58,8 @@ def all_open_with(world: World, key: str, made: list[NewKey]) -> bool:
             assert app.keys.secret_of(each.id)[0] == each.secret
         for name in ("a", "b"):
             with world.database.begin() as tx:
-                kept = tx.idempotency.begin("project-1", name, "f", NOW)
-            assert app.context.secret_box.open(kept[1]) == f"answer {name}"
+                kept = begun(tx, name)
+            assert app.context.secret_box.open(str(kept.body)) == f"answer {name}"
     except Invalid:
         return False
     return True

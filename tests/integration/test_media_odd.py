@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.media_odd import coded, corpus
+from tests.media_odd import coded, corpus, vp9, webm
 from tests.media_samples import METASTUDIO, codes, inspect
 
 CORPUS = corpus()
@@ -38,3 +38,24 @@ def test_an_interlaced_picture_is_taken_and_warned_of():
     data = coded("libx264", fmt="mp4", opts={"x264-params": "tff=1"})
     assert "interlaced" in {note.code for note in inspect(data).notes}
     assert codes(data, METASTUDIO) == []
+
+
+ALPHAS = {
+    "vp9": (lambda alpha: webm(clip=vp9(pix="yuva420p", fill=(b"\x10", b"\x80", b"\x80", alpha))), b"\xff", b"\x50"),
+    "qtrle": (lambda alpha: coded("qtrle", "argb", fill=(alpha + b" 0@",)), b"\xff", b"\x50"),
+    "png": (lambda alpha: coded("png", "rgba", fill=(b" 0@" + alpha,)), b"\xff", b"\x50"),
+    "prores": (
+        lambda alpha: coded("prores_ks", "yuva444p10le", fill=(b"@\0", b"\0\2", b"\0\2", alpha)),
+        b"\xff\x03",
+        b"\xff\x01",
+    ),
+}
+
+
+@pytest.mark.parametrize("codec", ALPHAS)
+def test_alpha_that_hides_nothing_is_warned_of(codec):
+    build, opaque, half = ALPHAS[codec]
+    for value, warned in ((opaque, True), (half, False)):
+        facts = inspect(build(value))
+        assert facts.alpha is True
+        assert ("alpha_all_opaque" in {note.code for note in facts.notes}) is warned

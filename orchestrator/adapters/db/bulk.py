@@ -73,10 +73,21 @@ def _cleaned(value: object) -> object:
 
 def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
     """`column IN values` as one parameter: the statement stays the same for any number, so it is planned once."""
+    return among_listed(dialect, column, None, listed(dialect, values))
+
+
+def among_listed(
+    dialect: str, column: sa.ColumnElement[Any], parameter: str | None, value: object = None
+) -> sa.ColumnElement[bool]:
+    """The same for a statement that is built once: `parameter` is given `listed(values)` when it is executed."""
     if dialect == "postgresql":
-        return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text)))
-    each = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return column == sa.any_(sa.bindparam(parameter, value, type_=postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(sa.bindparam(parameter, value, type_=sa.Text)).table_valued("value")
     return column.in_(sa.select(each.c.value))
+
+
+def listed(dialect: str, values: Sequence[str]) -> object:
+    return list(values) if dialect == "postgresql" else json.dumps(list(values))
 
 
 def _plain(value: object) -> object:

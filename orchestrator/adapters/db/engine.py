@@ -59,7 +59,9 @@ def _notice_a_lost_server(connection: Any, _record: object, _proxy: object) -> N
     A ping would also end in a rollback, with which the driver forgets its prepared statements.
     """
     try:
-        if not select.select([connection.pgconn.socket], [], [], 0)[0]:
+        told = select.poll()  # not select(): it takes no descriptor above 1023
+        told.register(connection.pgconn.socket, select.POLLIN)
+        if not told.poll(0):
             return
         connection.pgconn.consume_input()  # a notice, perhaps; else the end
     except (psycopg.Error, OSError, ValueError) as exc:

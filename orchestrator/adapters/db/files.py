@@ -126,11 +126,12 @@ class SqlFiles:
         )
         return [file_from(row) for row in self._connection.execute(query)]
 
-    def postpone(self, file: File, due_at: datetime) -> None:
-        """Look at it again later."""
-        self._connection.execute(
+    def postpone(self, file: File, due_at: datetime) -> bool:
+        """Look at it again later. False: somebody has moved it since it was read."""
+        result = self._connection.execute(
             sa.update(files).where(files.c.id == file.id, files.c.version == file.version).values(due_at=due_at)
         )
+        return result.rowcount == 1
 
     def known_uploads(self, upload_ids: Sequence[str]) -> set[str]:
         """Which of these upload ids belong to a row that is still at work with them."""

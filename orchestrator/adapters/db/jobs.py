@@ -260,6 +260,20 @@ class SqlJobs:
             .values(due_at=due_at)
         )
 
+    def mark_stuck(self, steps: Sequence[Effect], now: datetime, since: datetime) -> list[tuple[str, str]]:
+        """Mark as overdue what has one of `steps` to do since before `since`; gives (id, step) of those new to it.
+
+        No move: the state stands, and whoever holds the job goes on with it. The next move takes the mark away.
+        """
+        query = (
+            sa.update(jobs)
+            .where(jobs.c.effect.in_([step.value for step in steps]), jobs.c.state_since <= since)
+            .where(jobs.c.due_at.is_not(None), jobs.c.overdue_at.is_(None), jobs.c.deleted_at.is_(None))
+            .values(overdue_at=now)
+            .returning(jobs.c.id, jobs.c.effect)
+        )
+        return [(row.id, row.effect) for row in self._connection.execute(query)]
+
     def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
         """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
         parameters = {"pool": pool, "now": now, "n": per_project}

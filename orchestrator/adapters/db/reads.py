@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among
+from orchestrator.adapters.db.bulk import among_listed, listed
 from orchestrator.adapters.db.files import file_from
 from orchestrator.adapters.db.jobs import JOB_COLUMNS, job_from
 from orchestrator.adapters.db.json_filters import holds, same
@@ -68,9 +68,8 @@ class SqlReads:
 
     def dossiers(self, job_ids: Sequence[str]) -> dict[str, Dossier]:
         """The dossiers of the jobs that are there, by id, in one statement."""
-        query = sa.select(jobs.c.id, *_SHEET_COLUMNS, *_held(self._dialect))
-        query = query.where(among(self._dialect, jobs.c.id, job_ids))
-        return {row[0]: _dossier(row) for row in self._connection.execute(query).all()}
+        found = self._connection.execute(_dossiers_sql(self._dialect), {"ids": listed(self._dialect, job_ids)})
+        return {row[0]: _dossier(row) for row in found.all()}
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The operation log, oldest first."""
@@ -84,12 +83,8 @@ class SqlReads:
         Raises:
             NotFound: unknown, deleted, or of another project.
         """
-        query = sa.select(*JOB_COLUMNS, *_SHEET_COLUMNS, *_children(self._dialect))
-        query = query.where(jobs.c.id == job_id, jobs.c.deleted_at.is_(None))
-        if project_id is not None:
-            query = query.where(jobs.c.project_id == project_id)
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
+        row = self._connection.execute(_detail_sql(self._dialect), {"id": job_id}).one_or_none()
+        if row is None or project_id not in {None, row.project_id}:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         at = len(JOB_COLUMNS)
         log, said, held, tried = (_rows(text) for text in row[at + len(_SHEET) :])
@@ -223,6 +218,13 @@ _WIDE_VIDEO: Final = sa.exists().where(
 
 
 @lru_cache
+def _detail_sql(dialect: str) -> sa.Select[Any]:
+    """Built once: to build so wide a statement costs more than to run it."""
+    query = sa.select(*JOB_COLUMNS, *_SHEET_COLUMNS, *_children(dialect))
+    return query.where(jobs.c.id == sa.bindparam("id"), jobs.c.deleted_at.is_(None))
+
+
+@lru_cache
 def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
     """The lists that belong to a job: its log, comments, files and runs."""
     return (
@@ -234,16 +236,15 @@ def _children(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
 
 
 @lru_cache
-def _held(dialect: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """The lists of a dossier: sealed files, successful runs."""
+def _dossiers_sql(dialect: str) -> sa.Select[Any]:
+    """Sheet, sealed files and successful runs of jobs."""
     sealed = files.c.state == sa.literal_column(f"'{FileState.SEALED}'")
     succeeded = sa.and_(
         runs.c.outcome == sa.literal_column(f"'{RunOutcome.SUCCEEDED}'"), runs.c.superseded.is_(sa.false())
     )
-    return (
-        _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id, only=sealed),
-        _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt, only=succeeded),
-    )
+    held = _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id, only=sealed)
+    made = _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt, only=succeeded)
+    return sa.select(jobs.c.id, *_SHEET_COLUMNS, held, made).where(among_listed(dialect, jobs.c.id, "ids"))
 
 
 def _listed(

@@ -24,6 +24,7 @@ from orchestrator.domain.actors import Role
 from orchestrator.domain.assets import Asset, AssetFile, AssetState
 from orchestrator.domain.errors import Conflict, NotFound, StaleJob
 from orchestrator.domain.model import CommentType
+from orchestrator.ports.store import OnceKey
 
 
 def insert_ignoring(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401  one of two dialects' Insert
@@ -239,6 +240,12 @@ class SqlLeases:
         result = self._connection.execute(sa.update(leases).where(*free).values(token=token, lease_until=until))
         return result.rowcount == 1
 
+    def renew(self, name: str, token: str, until: datetime) -> None:
+        """Keep a lease that nobody else has taken meanwhile."""
+        self._connection.execute(
+            sa.update(leases).where(leases.c.name == name, leases.c.token == token).values(lease_until=until)
+        )
+
     def end(self, name: str, token: str, now: datetime) -> None:
         """Give the lease back, the work done."""
         self._connection.execute(
@@ -270,41 +277,61 @@ class SqlIdempotency:
         self._connection = connection
 
     def begin(
-        self, project_id: str, key: str, fingerprint: str, expires_at: datetime
-    ) -> tuple[int | None, str | None] | None:
-        """None: the key is new and now ours. Else the kept (status, body), both None while the first request runs.
+        self, project_id: str, key: str, fingerprint: str, *,
+        made_id: str, token: str, now: datetime, until: datetime, expires_at: datetime,
+    ) -> OnceKey:  # fmt: skip
+        """Take a key that is new, or whose holder went silent before it had an answer.
 
         Raises:
             Conflict: the key was used for another request.
         """
+        ours = {"lease_token": token, "lease_until": until}
         statement = insert_ignoring(self._connection, idempotency_keys).values(
-            project_id=project_id, key=key, fingerprint=fingerprint, expires_at=expires_at
+            project_id=project_id, key=key, fingerprint=fingerprint, made_id=made_id, expires_at=expires_at, **ours
         )
         if self._connection.execute(statement.returning(idempotency_keys.c.key)).first() is not None:
-            return None
+            return OnceKey(made_id, is_ours=True)
+        taken_over = self._connection.execute(
+            sa.update(idempotency_keys)
+            .where(*_is(project_id, key), idempotency_keys.c.fingerprint == fingerprint)
+            .where(idempotency_keys.c.status.is_(None))
+            .where(sa.or_(idempotency_keys.c.lease_until.is_(None), idempotency_keys.c.lease_until <= now))
+            .values(made_id=sa.func.coalesce(idempotency_keys.c.made_id, made_id), **ours)
+            .returning(idempotency_keys.c.made_id)
+        ).first()
+        if taken_over is not None:
+            return OnceKey(taken_over.made_id, is_ours=True)
+        columns = idempotency_keys.c
         row = self._connection.execute(
-            sa.select(idempotency_keys.c.fingerprint, idempotency_keys.c.status, idempotency_keys.c.body).where(
-                idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key
-            )
+            sa.select(columns.fingerprint, columns.made_id, columns.status, columns.body).where(*_is(project_id, key))
         ).one()
         if row.fingerprint != fingerprint:
             raise Conflict(f"the idempotency key {key!r} was used for another request")
-        return row.status, row.body
+        return OnceKey(row.made_id or made_id, is_ours=False, status=row.status, body=row.body)
 
-    def finish(self, project_id: str, key: str, status: int, body: str) -> None:
+    def finish(self, project_id: str, key: str, token: str, status: int, body: str) -> None:
+        """Keep the answer, unless somebody else has taken the key over."""
         self._connection.execute(
-            sa.update(idempotency_keys)
-            .where(idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key)
-            .values(status=status, body=body)
+            sa.update(idempotency_keys).where(*_is(project_id, key, token)).values(status=status, body=body)
         )
 
-    def forget(self, project_id: str, key: str) -> None:
-        """Free a key whose request failed, so that it may be tried again."""
+    def release(self, project_id: str, key: str, token: str, now: datetime) -> None:
+        """Let the same request be begun again at once: nobody knows how far it came."""
         self._connection.execute(
-            sa.delete(idempotency_keys).where(
-                idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key
-            )
+            sa.update(idempotency_keys).where(*_is(project_id, key, token)).values(lease_until=now)
         )
+
+    def forget(self, project_id: str, key: str, token: str) -> None:
+        """Free a key whose request was refused, and wrote nothing."""
+        self._connection.execute(sa.delete(idempotency_keys).where(*_is(project_id, key, token)))
 
     def drop_expired(self, now: datetime) -> int:
         return self._connection.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.expires_at < now)).rowcount
+
+
+def _is(project_id: str, key: str, token: str | None = None) -> list[sa.ColumnElement[bool]]:
+    """The row of a key; with `token` only while its holder has no answer and has not lost it."""
+    row = [idempotency_keys.c.project_id == project_id, idempotency_keys.c.key == key]
+    if token is not None:
+        row += [idempotency_keys.c.lease_token == token, idempotency_keys.c.status.is_(None)]
+    return row

@@ -373,5 +373,8 @@ idempotency_keys = sa.Table(
     sa.Column("fingerprint", sa.String(64), nullable=False),  # SHA-256 of method, path and body
     sa.Column("status", sa.Integer),  # None while the first request is under way
     sa.Column("body", sa.Text),
+    sa.Column("made_id", Id),  # of what the request makes, the same however often it is begun
+    sa.Column("lease_token", sa.String(32)),  # who does it now
+    sa.Column("lease_until", Instant),
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )  # fmt: skip

@@ -1,8 +1,10 @@
-"""Looks at a sound file: its length is what decodes, not what a header says. Runs in the confined child."""
+"""Looks at a sound file: its length is what its packets hold, not what a header says. Runs in the confined child."""
 
 from __future__ import annotations
 
 import struct
+from collections import deque
+from collections.abc import Iterable
 from typing import Final, cast
 
 import av
@@ -19,6 +21,8 @@ from orchestrator.adapters.media.sniff import HEAD_BYTES, guess, sniff
 DEMUXERS: Final = {"wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "isobmff": "mov"}
 MAX_DECODED_FILE_BYTES: Final = 40 * MIB
 MAX_ERRORS: Final = 50
+DECODED_S: Final = 20  # of the beginning; a second of sound takes about a hundredth
+TAIL_PACKETS: Final = 50
 _PCM: Final = frozenset({1, 3, 6, 7, 0xFFFE})
 
 
@@ -61,7 +65,7 @@ def probe_audio(reader: Reader, report: Report) -> None:
             "audio_streams": len(container.streams.audio),
         }
         whole = None if found != "wav" or reader.size_bytes <= MAX_DECODED_FILE_BYTES else _wav_length(reader)
-        seconds, rate = _decoded(container, stream, enough=whole is not None)
+        seconds, rate = _measured(container, stream, enough=whole is not None)
         if not rate:
             words = "The sound cannot be decoded."
             raise Unusable(finding("decode_failed", "duration_s", words))
@@ -85,25 +89,78 @@ def _silent() -> Unusable:
     return Unusable(finding("no_audio_stream", "audio_streams", "There is no sound in the file.", measured=0))
 
 
-def _decoded(container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool) -> tuple[float, int]:
-    """(seconds, rate) of what decodes; the first frame is enough where the length is known from the bytes."""
-    samples = rate = errors = 0
+def _measured(container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool) -> tuple[float, int]:
+    """(seconds, rate) of the sound; the first frame is enough where the length is known from the bytes.
+
+    The beginning and the end are decoded. Between them the packets tell how long they are: decoding an hour takes
+    half a minute.
+    """
+    sound = _Sound(stream)
+    tail: deque[av.Packet[av.AudioStream]] = deque()
     packets = container.demux(stream)
-    while errors < MAX_ERRORS:
+    while sound.errors < MAX_ERRORS and sound.packets < MAX_SAMPLES:
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError, decode.NestedOpen):
             break
+        if sound.seconds < DECODED_S and not tail:
+            sound.decode(packet)
+        else:
+            tail.append(packet)  # the last one is empty and makes the decoder give what it holds back
+            if len(tail) > TAIL_PACKETS:
+                sound.believe(tail.popleft())
+        if enough and sound.rate:
+            return sound.seconds, sound.rate
+    sound.end(tail)
+    return sound.seconds, sound.rate
+
+
+class _Sound:
+    """How much sound there was so far."""
+
+    def __init__(self, stream: av.AudioStream) -> None:
+        self._stream = stream
+        self._samples = 0
+        self._believed_s = 0.0
+        self.rate = self.errors = self.packets = 0
+
+    @property
+    def seconds(self) -> float:
+        return self._believed_s + (self._samples / self.rate if self.rate else 0.0)
+
+    def decode(self, packet: av.Packet[av.AudioStream]) -> bool:
+        """Whether sound came out."""
+        self.packets += 1
+        before = self._samples
         try:
             for frame in packet.decode():
                 if isinstance(frame, av.AudioFrame):
-                    samples += frame.samples
-                    rate = rate or frame.sample_rate
+                    self._samples += frame.samples
+                    self.rate = self.rate or frame.sample_rate
         except av.error.FFmpegError:
-            errors += 1
-        if enough and rate:
-            break
-    return (samples / rate if rate else 0.0), rate
+            self.errors += 1
+        return self._samples > before
+
+    def believe(self, packet: av.Packet[av.AudioStream]) -> None:
+        """Add what the packet says; one that says nothing is decoded."""
+        if not packet.duration or not packet.time_base:
+            self.decode(packet)
+            return
+        self.packets += 1
+        self._believed_s += float(packet.duration * packet.time_base)
+
+    def end(self, tail: Iterable[av.Packet[av.AudioStream]]) -> None:
+        """Decode the last packets. If none of them is sound, nothing that was only believed counts."""
+        packets = list(tail)
+        believed_s = self._believed_s
+        samples, self._samples = self._samples, 0
+        heard = [self.decode(packet) for packet in packets]
+        if packets and not any(heard):
+            believed_s = 0.0
+        # Some codecs need a few packets until sound comes: those are as long as they say.
+        late = packets[: heard.index(True)] if any(heard) else []
+        self._believed_s = believed_s + sum(float((each.duration or 0) * (each.time_base or 0)) for each in late)
+        self._samples += samples
 
 
 def _wav_length(reader: Reader) -> float | None:

@@ -108,7 +108,7 @@ class Picture:
 
     frame: av.VideoFrame | None = None
     key: bytes = b""
-    block_additions: bool = False
+    addition: bytes = b""  # what is carried beside the picture, where alpha may be
     extradata: bytes = b""
     rewritten: bool = False
 
@@ -137,7 +137,8 @@ def first_picture(container: av.container.InputContainer, stream: av.VideoStream
         count += 1
         if packet.is_keyframe and not out.key and packet.size:
             out.key = bytes(packet)
-            out.block_additions = packet.has_sidedata(BLOCK_ADDITIONS)
+            if packet.has_sidedata(BLOCK_ADDITIONS):
+                out.addition = bytes(packet.get_sidedata(BLOCK_ADDITIONS))
         try:
             out.frame = _whole(packet.decode())
         except av.error.FFmpegError:
@@ -176,15 +177,3 @@ def decode_alone(stream: av.VideoStream, picture: Picture, data: bytes) -> av.Vi
     except av.error.FFmpegError:
         pass
     return _whole(frames)
-
-
-def has_alpha(stream: av.VideoStream, picture: Picture, *, alpha_mode: int, matroska: bool) -> bool:
-    """Whether the coded stream carries alpha: a rule per codec, since the pixel format tells it only for some."""
-    name = stream.codec_context.name
-    if name in {"vp8", "vp9"}:
-        return matroska and alpha_mode == 1 and picture.block_additions
-    if name == "hevc":
-        return hevc.has_alpha(picture.extradata, picture.key)
-    if name in {"h264", "libdav1d", "mpeg4", "mjpeg"} or picture.frame is None:
-        return False
-    return any(component.is_alpha for component in picture.frame.format.components)

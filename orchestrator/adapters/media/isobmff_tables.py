@@ -72,12 +72,21 @@ class Samples:
     def steady(self) -> bool:
         """All samples but the last have one duration."""
         deltas = self.time_deltas
-        others = len(deltas) - deltas.count(deltas[0]) if deltas else 0
-        return not others or (others == 1 and deltas[-1] != deltas[0] and self.time_counts[-1] == 1)
+        if not deltas:
+            return True
+        others = deltas[:-1]
+        if others != deltas[:1] * len(others):
+            return False
+        return deltas[-1] == deltas[0] or self.time_counts[-1] == 1
 
     @cached_property
+    def offsets(self) -> array[int]:
+        """Bytes before each sample, and in all: of samples that are not all of one size."""
+        return array("Q", accumulate(self.sizes, initial=0))
+
+    @property
     def total_bytes(self) -> int:
-        return self.constant_size * self.count if self.constant_size else sum(self.sizes)
+        return self.constant_size * self.count if self.constant_size else self.offsets[-1]
 
     @cached_property
     def chunk_starts(self) -> array[int]:
@@ -99,11 +108,10 @@ class Samples:
         if self.constant_size:
             places = map(mul, starts, repeat(self.constant_size))
         else:
-            sums = array("Q", accumulate(self.sizes, initial=0))
-            places = map(sums.__getitem__, starts)
+            places = map(self.offsets.__getitem__, starts)
         before = array("Q", places)
-        held = map(sub, islice(before, 1, None), before)
-        return max((at + size for at, size in zip(self.chunks, held, strict=False) if size), default=0)
+        held = array("Q", map(sub, islice(before, 1, None), before))
+        return max(compress(map(add, self.chunks, held), held), default=0)  # an empty chunk may lie anywhere
 
     def runs(self) -> Iterator[tuple[int, int, int]]:
         """(first chunk, chunk behind the last, samples in each chunk)."""
@@ -118,7 +126,7 @@ class Samples:
             return None
         if self.constant_size:
             return self.chunks[chunk] + (wanted - starts[chunk]) * self.constant_size, self.constant_size
-        return self.chunks[chunk] + sum(self.sizes[starts[chunk] : wanted]), self.sizes[wanted]
+        return self.chunks[chunk] + self.offsets[wanted] - self.offsets[starts[chunk]], self.sizes[wanted]
 
     def sync_before(self, wanted: int) -> int | None:
         """Index of the last sample at or before `wanted` that can be decoded alone."""

@@ -13,6 +13,7 @@ import av.error
 import av.stream
 
 from orchestrator.adapters.media import (
+    alpha,
     decode,
     ebml,
     ebml_blocks,
@@ -200,8 +201,11 @@ def _decode(reader: Reader, report: Report, chosen: Chosen) -> None:
             _undecodable(report, 0.0)
             return
         _picture(report, chosen, stream, picture)
+        opaque = bool(report.facts["alpha"]) and alpha.is_opaque(stream, picture)
         if chosen.spots and context.name in decode.SPOT_CODECS:
-            _spot_checks(reader, report, chosen, stream, picture)
+            opaque &= _spot_checks(reader, report, chosen, stream, picture)
+        if opaque:
+            report.note("alpha_all_opaque", "alpha", "The alpha channel hides nothing in the pictures looked at.")
 
 
 def _codec_name(decoder: str) -> str:
@@ -254,7 +258,7 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     facts["video_b_frames"] = int(stream.codec_context.has_b_frames)
     facts["pix_fmt"] = frame.format.name
     facts["bit_depth"] = max((component.bits for component in frame.format.components), default=None)
-    facts["alpha"] = decode.has_alpha(
+    facts["alpha"] = alpha.has_alpha(
         stream, picture, alpha_mode=chosen.alpha_mode, matroska=chosen.demuxer == "matroska"
     )
     facts["color_transfer"] = _HDR_TRANSFERS.get(frame.color_trc)
@@ -274,7 +278,7 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
         report.note("size_header_mismatch", "coded", words)
     if chosen.cropped:
         report.note("cropped", "coded", "The container asks for a crop; the whole picture was judged.")
-    if picture.block_additions and not chosen.alpha_mode:
+    if picture.addition and not chosen.alpha_mode:
         report.note(
             "alpha_data_without_flag", "alpha", "There is alpha data, but no flag that says so: players ignore it."
         )
@@ -282,7 +286,9 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
 
 def _spot_checks(
     reader: Reader, report: Report, chosen: Chosen, stream: av.VideoStream, picture: decode.Picture
-) -> None:
+) -> bool:
+    """Two more pictures must decode, in the same size. Gives whether their alpha, if they have any, hides nothing."""
+    opaque = True
     for spot in chosen.timing.spots:
         if spot.size > decode.MAX_SPOT_BYTES:
             continue
@@ -296,3 +302,6 @@ def _spot_checks(
             report.problem(
                 finding("resolution_changes", "coded", words, measured=list(changed), allowed=list(picture.size))
             )
+        elif opaque and not picture.addition:
+            opaque = alpha.hides_nothing(frame)
+    return opaque

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +18,28 @@ from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.local import settings_of
 from orchestrator.cli.options import AsJson, Globals, given
 from orchestrator.cli.output import emit, note, say
+from orchestrator.cli.progress import counting
 from orchestrator.domain.errors import UnderstudyError
 from orchestrator.domain.media import MediaKind, MediaRules
 
 if TYPE_CHECKING:
     from orchestrator.adapters.media.prober import SandboxedProber
+    from orchestrator.adapters.s3.storage import S3Storage
     from orchestrator.domain.profile import Profile
     from orchestrator.ports.prober import ByteSource
 
-app = typer.Typer(help="Judge files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Media: judge files, and keep what jobs are made of.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _S3 = "s3://"
+_Answer = tuple[str, dict[str, object] | UnderstudyError | CliError]
+_AHEAD = 32  # verdicts that wait for an earlier, slower one
 
 
 @app.callback()
 def media() -> None:
-    """Judge files."""
+    """Media: judge files, and keep what jobs are made of."""
 
 
 @app.command()
@@ -68,15 +78,47 @@ def check(
     """  # noqa: D301  \b is Click's word for "leave these lines as they are"
     judges = _Judges(given(context), profile, kind, transparent=transparent)
     worst = Exit.OK
-    for name in files:
-        try:
-            verdict = judges.judge(name)
-        except UnderstudyError as error:
-            note(f"understudy: {name}: {error.message}")
-            worst = max(worst, Exit.NOT_FOUND if error.code in {"not_found", "object_not_found"} else Exit.UNREACHABLE)
-            continue
-        emit(verdict) if as_json else _show(verdict)
+    with counting(len(files)) as advance:
+        for name, verdict in _in_order(judges, files):
+            advance()
+            if isinstance(verdict, UnderstudyError | CliError):
+                told, code = _trouble(verdict)
+                note(f"understudy: {told if told.startswith(name) else f'{name}: {told}'}")
+                worst = max(worst, code)
+            else:
+                emit(verdict) if as_json else _show(verdict)
     raise typer.Exit(worst)
+
+
+def _in_order(
+    judges: _Judges, files: Sequence[str]
+) -> Iterator[tuple[str, dict[str, object] | UnderstudyError | CliError]]:
+    """Each file with its verdict, or why there is none. As many at a time as there are cores, a few ahead."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        waiting: deque[tuple[str, Future[dict[str, object]]]] = deque()
+        try:
+            for name in files:
+                waiting.append((name, pool.submit(judges.judge, name)))
+                if len(waiting) > _AHEAD:
+                    yield _answer(*waiting.popleft())
+            while waiting:
+                yield _answer(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answer(name: str, future: Future[dict[str, object]]) -> _Answer:
+    try:
+        return name, future.result()
+    except (UnderstudyError, CliError) as error:
+        return name, error
+
+
+def _trouble(error: UnderstudyError | CliError) -> tuple[str, Exit]:
+    if isinstance(error, CliError):
+        return str(error), error.exit_code
+    missing = error.code in {"not_found", "object_not_found"}
+    return error.message, Exit.NOT_FOUND if missing else Exit.UNREACHABLE
 
 
 class _Judges:
@@ -93,6 +135,8 @@ class _Judges:
         self._kind = kind
         self._transparent = transparent
         self._prober: SandboxedProber = build_prober(self._settings)
+        self._stores: dict[str, S3Storage] = {}
+        self._lock = threading.Lock()
 
     def judge(self, name: str) -> dict[str, object]:
         """The verdict on one file. Raises UnderstudyError when it cannot be had."""
@@ -111,12 +155,20 @@ class _Judges:
 
     def _open_stored(self, bucket: str, key: str) -> ByteSource:
         from orchestrator.adapters.media.sources import StoredObject
+
+        return StoredObject.at(self._store(bucket), key)
+
+    def _store(self, bucket: str) -> S3Storage:
+        """One for each bucket: several threads share it."""
         from orchestrator.adapters.s3.storage import S3Storage
         from orchestrator.bootstrap import store_options
 
-        storage = self._settings.storage.model_copy(update={"bucket": bucket})
-        options = store_options(self._settings.model_copy(update={"storage": storage}))
-        return StoredObject.at(S3Storage(options), key)
+        with self._lock:
+            if bucket not in self._stores:
+                storage = self._settings.storage.model_copy(update={"bucket": bucket})
+                options = store_options(self._settings.model_copy(update={"storage": storage}))
+                self._stores[bucket] = S3Storage(options)
+            return self._stores[bucket]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from orchestrator.app.app import App
 from orchestrator.dialects.native import problems
-from orchestrator.dialects.native.routes import assets, files, jobs, operate, people
+from orchestrator.dialects.native.routes import assets, files, jobs, media, operate, people
 from orchestrator.domain.errors import UnderstudyError
 
 PREFIX: Final = "/api/v1"
@@ -50,6 +50,6 @@ def create_native(app: App, *, version: str = "1", idempotency_lifetime: timedel
     api.add_exception_handler(RequestValidationError, problems.on_invalid_request)
     api.add_exception_handler(HTTPException, problems.on_http_error)
     api.add_exception_handler(Exception, problems.on_bug)
-    for part in (jobs, files, people, assets, operate):
+    for part in (jobs, files, people, assets, media, operate):
         api.include_router(part.router)
     return api

@@ -9,11 +9,13 @@ from pydantic import Field
 from orchestrator.app.keys import MAX_OVERLAP
 from orchestrator.dialects.native.wire import Id, Json, Object, Text, Wire
 from orchestrator.domain.actors import Role
+from orchestrator.domain.media_items import MediaType
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.uploads import MAX_PART_BYTES, MAX_PARTS
 
 Name = Annotated[Text, Field(min_length=1, max_length=256)]
 Description = Annotated[Text, Field(max_length=4096)]
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{6,64}$")]
 Word = Annotated[Text, Field(min_length=1, max_length=64)]
 Tags = Annotated[tuple[Word, ...], Field(max_length=32)]
 Said = Annotated[Text, Field(max_length=2048)]
@@ -47,6 +49,27 @@ class OpenUpload(Wire):
     size_bytes: Annotated[int, Field(ge=1, le=MAX_PARTS * MAX_PART_BYTES)] | None = None
     part_count: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
     content_type: Annotated[str, Field(pattern=r"^[\w.+-]{1,64}/[\w.+-]{1,64}$")] | None = None
+
+
+class RegisterMedia(Wire):
+    """What lies below the project's inbox in the store. Without a type the ending of the name says what it is."""
+
+    url: Annotated[Text, Field(min_length=1, max_length=4096)]
+    type: MediaType | None = None
+    title: Annotated[Text, Field(max_length=256)] = ""
+    reference_id: Reference | None = None
+    overwrite: bool = False
+
+
+class UploadMedia(Wire):
+    """A file that becomes media. Without a type the ending of its name says what it is."""
+
+    name: Name
+    type: MediaType | None = None
+    title: Annotated[Text, Field(max_length=256)] = ""
+    reference_id: Reference | None = None
+    size_bytes: Annotated[int, Field(ge=1, le=MAX_PARTS * MAX_PART_BYTES)] | None = None
+    part_count: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
 
 
 class SignParts(Wire):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.dialects.native import idempotency
 from orchestrator.dialects.native.idempotency import REPLAYED
+from orchestrator.domain.errors import DatabaseUnavailable
 from tests.dialects.native.conftest import Api
 
 
@@ -58,30 +60,49 @@ def test_keys_are_visible_ascii(api: Api, key: str):
     assert api.owner.post("/jobs", key=key, profile="plain", name="Ada").status_code == 422
 
 
-def test_the_second_of_two_equal_requests_is_told_of_the_first(api: Api):
-    from datetime import timedelta
+def _dying(api: Api, monkeypatch: pytest.MonkeyPatch, name: str, key: str = "k-4") -> None:
+    """A create under `key` whose process dies when it comes to `name` of the use cases, and settles nothing."""
+    for settle in ("finish", "release", "forget"):
+        monkeypatch.setattr(idempotency._Once, settle, lambda *_: None)
+    monkeypatch.setattr(api.world.app.jobs, name, _die)
+    assert api.owner.post("/jobs", key=key, profile="plain", name="Ada").status_code == 500
+    monkeypatch.undo()
 
-    from starlette.requests import Request
 
-    from orchestrator.dialects.native import idempotency
+def _die(*_: object, **__: object) -> None:
+    raise RuntimeError
 
-    body = b'{"profile":"plain","name":"Ada"}'
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/api/v1/jobs",
-        "query_string": b"",
-        "headers": [],
-        "server": ("testserver", 80),
-        "scheme": "http",
-    }
-    caller = api.world.caller("project-1", _user())
-    fingerprint = idempotency._fingerprint(Request(scope), caller, body)
-    assert idempotency._begin(api.world.app, caller, "k-4", fingerprint, timedelta(hours=1)) is None
-    answer = api.owner.ask(
-        "POST", "/jobs", content=body, headers={"Idempotency-Key": "k-4", "Content-Type": "application/json"}
-    )
+
+def test_the_second_of_two_equal_requests_is_told_of_the_first(api: Api, monkeypatch: pytest.MonkeyPatch):
+    _dying(api, monkeypatch, "create")
+    answer = api.owner.post("/jobs", key="k-4", profile="plain", name="Ada")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize("name", ["create", "show"], ids=["before the job is there", "after the job is there"])
+def test_a_key_whose_process_died_is_free_after_a_lease_and_its_job_is_made_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    _dying(api, monkeypatch, name)
+    api.world.clock.advance(api.world.timing.lease)
+    answer = api.owner.post("/jobs", key="k-4", profile="plain", name="Ada")
+    assert answer.status_code == 201
+    assert api.owner.get("/jobs").json()["total"] == 1
+    assert api.owner.post("/jobs", key="k-4", profile="plain", name="Ada").json()["id"] == answer.json()["id"]
+
+
+def test_a_request_that_broke_off_is_begun_again_at_once_and_its_job_is_made_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("the database does not answer")
+
+    monkeypatch.setattr(api.world.app.jobs, "show", away)
+    answer = api.owner.post("/jobs", key="k-5", profile="plain", name="Ada")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    monkeypatch.undo()
+    assert api.owner.post("/jobs", key="k-5", profile="plain", name="Ada").status_code == 201
+    assert api.owner.get("/jobs").json()["total"] == 1
 
 
 def test_pages_follow_each_other_without_gaps(api: Api):

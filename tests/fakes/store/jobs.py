@@ -183,6 +183,19 @@ class MemoryJobs:
 
         self._change(job.id, later)
 
+    def mark_stuck(self, steps: Sequence[Effect], now: datetime, since: datetime) -> list[tuple[str, str]]:
+        self._rows.step("mark stuck jobs")
+
+        def marked(row: JobRow) -> JobRow | None:
+            sheet, job = row.sheet, row.job
+            is_stuck = job.effect in steps and sheet.state_since <= since and job.due_at is not None
+            if not is_stuck or sheet.overdue_at is not None or row.deleted_at is not None:
+                return None
+            return row._replace(sheet=replace(sheet, overdue_at=now))
+
+        found = [row.job for _, row in self._rows.all("jobs") if self._rows.update("jobs", row.job.id, marked)]
+        return [(job.id, str(job.effect)) for job in found]
+
     def _waiting(self) -> list[Job]:
         return [job for job in self._alive() if job.effect is Effect.DISPATCH and job.lease_token is None]
 

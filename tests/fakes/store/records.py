@@ -201,6 +201,10 @@ class MemoryLeases:
 
         return self._rows.update("leases", name, taken)
 
+    def renew(self, name: str, token: str, until: datetime) -> None:
+        self._rows.step("renew lease")
+        self._rows.update("leases", name, lambda row: row._replace(until=until) if row.token == token else None)
+
     def end(self, name: str, token: str, now: datetime) -> None:
         self._rows.step("end lease")
         self._rows.update("leases", name, lambda row: LeaseRow(token, now, now) if row.token == token else None)

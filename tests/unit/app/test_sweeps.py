@@ -9,7 +9,7 @@ import pytest
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain.assets import AssetCommand, Delivery
 from orchestrator.domain.commands import Command, Effect
-from orchestrator.domain.errors import NotFound
+from orchestrator.domain.errors import NotFound, StorageUnavailable
 from orchestrator.domain.model import FileKind, FileState, RunOutcome
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
@@ -237,3 +237,20 @@ def test_files_of_every_end_are_known(world: World) -> None:
     world.sweep("delete_files")
     with world.database.read() as tx:
         assert [file.state for file in tx.files.of_job(job.id)] == [FileState.DELETED]
+
+
+def test_a_step_that_comes_to_no_end_is_marked_and_told_of_once_until_it_moves_on(world: World) -> None:
+    job = world.submitted()
+    world.prober.trouble = [StorageUnavailable("the store does not answer")] * 3
+    world.app.engine.drain(Effect.VERIFY)
+    assert world.sweep("overdue", after=3000).alarms == []
+    (alarm,) = world.sweep("overdue", after=1000).alarms
+    assert job.id in alarm
+    assert "verify" in alarm
+    assert world.detail(job).sheet.overdue_at == world.clock()
+    assert world.state(job) is JobState.AUTO_VERIFYING
+    assert world.sweep("overdue", after=60).alarms == []
+    world.prober.trouble.clear()
+    world.settle()
+    assert world.state(job) is JobState.JOB_SUCCESS
+    assert world.detail(job).sheet.overdue_at is None

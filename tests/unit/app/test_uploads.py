@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.app.sealing import SEAL_LEASE
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import (
@@ -180,12 +179,32 @@ def test_sealing_that_broke_off_anywhere_is_finished_by_the_sweep(world: World, 
 def test_a_completer_that_died_is_replaced_after_its_lease(world: World) -> None:
     file = world.uploaded(world.draft())
     with world.database.begin() as tx:
-        tx.files.move(tx.files.get(file.id), FileState.SEALING, due_at=world.clock() + SEAL_LEASE)
+        tx.files.move(tx.files.get(file.id), FileState.SEALING, due_at=world.clock() + world.timing.lease)
     with pytest.raises(UploadNotOpen, match="sealing"):
         world.app.uploads.confirm(world.owner, file.id)
-    world.sweep("seal_uploads", after=SEAL_LEASE.total_seconds() - 1)
+    world.sweep("seal_uploads", after=world.timing.lease.total_seconds() - 1)
     assert world.file(file).state is FileState.SEALING
     world.sweep("seal_uploads", after=1)
+    assert world.file(file).state is FileState.SEALED
+
+
+def test_a_completer_that_was_paused_does_not_complete_once_another_has_taken_over(world: World) -> None:
+    file = world.uploaded(world.draft())
+    list_parts, listed = world.storage.list_parts, list[int]()
+
+    def paused(*of: str) -> object:
+        found = list_parts(*of)
+        listed.append(1)
+        if len(listed) == 2:  # the completer has the file, has listed its parts, and sleeps longer than its lease
+            world.sweep("seal_uploads", after=world.timing.lease.total_seconds() + 1)
+        return found
+
+    world.storage.list_parts = paused  # type: ignore[method-assign]  # of this one store
+    completed = world.storage.complete_upload
+    world.storage.complete_upload = lambda *of: (listed.append(9), completed(*of))[1]  # type: ignore[method-assign]
+    with pytest.raises(UploadNotOpen, match="somebody else"):
+        world.app.uploads.confirm(world.owner, file.id)
+    assert listed.count(9) == 1
     assert world.file(file).state is FileState.SEALED
 
 

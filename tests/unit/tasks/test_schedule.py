@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestrator.adapters.celery_options import BY_SWEEPS, DRAINED, QUEUES, broker_options, task_name
+from orchestrator.adapters.celery_options import BEAT, BY_SWEEPS, DRAINED, QUEUES, broker_options, task_name
 from orchestrator.app.engine import BUDGET
 from orchestrator.app.sweeps import SWEEPS
 from orchestrator.domain.commands import Effect
@@ -31,7 +31,8 @@ def registered() -> set[str]:
 
 
 def test_every_drained_effect_and_every_sweep_has_a_task_and_nothing_else_has(registered: set[str]) -> None:
-    assert registered == {task_name(effect) for effect in DRAINED} | {task_name(sweep.name) for sweep in SWEEPS}
+    sweeps = {task_name(sweep.name) for sweep in SWEEPS}
+    assert registered == {task_name(effect) for effect in DRAINED} | sweeps | {task_name(BEAT)}
 
 
 def test_what_no_task_drains_a_sweep_asks_about() -> None:
@@ -40,7 +41,7 @@ def test_what_no_task_drains_a_sweep_asks_about() -> None:
 
 
 def test_whatever_is_woken_there_is_a_task_for_it(registered: set[str]) -> None:
-    names = [*(effect.value for effect in Effect), PREPARE_MEDIA, *(sweep.name for sweep in SWEEPS)]
+    names = [*(effect.value for effect in Effect), PREPARE_MEDIA, *(sweep.name for sweep in SWEEPS), BEAT]
     assert {task_name(name) for name in names} == registered
     assert task_name("overdue") == "sweeps.overdue"  # an effect and a sweep have this name
     assert task_name("retry") == "sweeps.due_retries"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from orchestrator.app.app import App
 from orchestrator.dialects.native import commands, views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
-from orchestrator.dialects.native.idempotency import OnceRoute
+from orchestrator.dialects.native.idempotency import OnceRoute, made_id_of
 from orchestrator.dialects.native.schemas import Ask, CreateJob, EditJob, Say
 from orchestrator.dialects.native.wire import Text, cursor_of, id_of
 from orchestrator.domain.actors import Caller
@@ -29,10 +29,10 @@ def shown(app: App, caller: Caller, job_id: str) -> views.JobDetailView:
 
 
 @router.post("/jobs", status_code=201)
-def create_job(app: AppDep, caller: CallerDep, request: CreateJob) -> views.JobDetailView:
+def create_job(app: AppDep, caller: CallerDep, asked: Request, request: CreateJob) -> views.JobDetailView:
     """A draft, that takes files next."""
     sheet = request.model_dump(exclude={"profile", "name"})
-    job = app.jobs.create(caller, request.profile, request.name, sheet=sheet)
+    job = app.jobs.create(caller, request.profile, request.name, sheet=sheet, job_id=made_id_of(asked))
     return shown(app, caller, job.id)
 
 

@@ -122,12 +122,13 @@ def test_a_resumed_training_gives_the_model_of_an_unbroken_one(run_dir: Path) ->
 
 
 def test_a_checkpoint_of_other_frames_is_not_used(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run_dir / "run.json").write_text('{"parameters": {"epochs": 2}}')
     given_frames(run_dir, moving_frames())
     assert trainer.main(["training"]) == 0
     given_frames(run_dir, moving_frames(41))
     said(capsys)
     assert trainer.main(["training"]) == 0
-    assert said(capsys)[0]["message"] == "epoch 1 of 30"
+    assert said(capsys)[0]["message"] == "epoch 1 of 2"
 
 
 def test_a_model_that_does_not_give_the_frames_back_is_refused(

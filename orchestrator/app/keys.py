@@ -19,6 +19,9 @@ from orchestrator.ports.store import KeyRow, Tx
 TRUSTED_FOR: Final = timedelta(seconds=1)  # so long another process may let in a key that was disabled
 _REMEMBERED: Final = 10_000
 MAX_OVERLAP: Final = timedelta(days=90)
+# Of temporary keys. Source: Huawei Cloud IAM, duration_seconds of CreateTemporaryAccessKey (900 to 86400 s).
+MIN_LIFETIME: Final = timedelta(minutes=15)
+MAX_LIFETIME: Final = timedelta(hours=24)
 _LETTERS = string.ascii_uppercase + string.digits
 _ID_LIMIT = 64
 
@@ -38,6 +41,22 @@ class NewKey:
     name: str
     secret: str = field(repr=False)
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key as signatures are checked with it. `secret` and `token_hash` are never shown."""
+
+    secret: str = field(repr=False)
+    caller: Caller
+    token_hash: str = field(repr=False)
+    is_temporary: bool
+
+    def admits(self, session_token: str | None) -> bool:
+        """Whether the session token beside a signature is the key's own; a lasting key needs none."""
+        if session_token is None:
+            return not self.is_temporary
+        return secrets.compare_digest(_hash(session_token), self.token_hash)
 
 
 class Keys:
@@ -65,12 +84,27 @@ class Keys:
                 tx.audit.add(by, Act.CREATE_PROJECT, project_id, at)
         return made
 
-    def create(self, project_id: str, role: Role, name: str, *, by: Caller = MACHINE) -> NewKey:
-        """A key with a signing secret and a bearer token. Raises Conflict when the project does not exist."""
+    def create(
+        self, project_id: str, role: Role, name: str, *, lifetime: timedelta | None = None, by: Caller = MACHINE
+    ) -> NewKey:
+        """A key with a signing secret and a bearer token.
+
+        Args:
+            lifetime: makes a temporary key, as vendors' token services issue them: it is refused after so long, 15
+                minutes to 24 hours, and its signatures count only beside its token. None: a lasting key.
+
+        Raises:
+            Conflict: the project does not exist.
+            Invalid: the lifetime is too short or too long.
+        """
+        if lifetime is not None and not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
+            raise Invalid(f"the lifetime is {lifetime}; {MIN_LIFETIME} to {MAX_LIFETIME} are allowed", field="lifetime")
         key, at = _new_key(project_id, role, name), self._context.clock()
+        ends_at = None if lifetime is None else at + lifetime
+        told: dict[str, object] = {} if ends_at is None else {"refused_at": ends_at.isoformat()}
         with self._context.store.begin() as tx:
-            self._add(tx, key, at)
-            tx.audit.add(by, Act.CREATE_KEY, key.id, at, project_id=project_id, role=role.value, name=name)
+            self._add(tx, key, at, ends_at)
+            tx.audit.add(by, Act.CREATE_KEY, key.id, at, project_id=project_id, role=role.value, name=name, **told)
         return key
 
     def replace(self, key_id: str, overlap: timedelta = timedelta(0), *, by: Caller = MACHINE) -> NewKey:
@@ -81,13 +115,15 @@ class Keys:
 
         Raises:
             NotFound: there is no such key in use.
-            Invalid: the overlap is negative or too long.
+            Invalid: the overlap is negative or too long, or the key is a temporary one.
         """
         if not timedelta(0) <= overlap <= MAX_OVERLAP:
             raise Invalid(f"the overlap is {overlap}; 0 to {MAX_OVERLAP.days} days are allowed", field="overlap")
         at = self._context.clock()
         with self._context.store.begin() as tx:
             old = tx.keys.by_id(key_id)
+            if old is not None and old.is_temporary:
+                raise Invalid(f"key {key_id} is temporary: ask for another one", field="key_id")
             if old is None or not tx.keys.disable(key_id, at + overlap):
                 raise NotFound(f"there is no key {key_id} in use", key_id=key_id)
             key = _new_key(old.project_id, old.role, old.name)
@@ -97,10 +133,10 @@ class Keys:
         self._seen.clear()
         return key
 
-    def _add(self, tx: Tx, key: NewKey, at: datetime) -> None:
+    def _add(self, tx: Tx, key: NewKey, at: datetime, ends_at: datetime | None = None) -> None:
         tx.keys.add(
             key.id, key.project_id, role=key.role, name=key.name, at=at,
-            secret_encrypted=self._context.secret_box.seal(key.secret), token_hash=_hash(key.token),
+            secret_encrypted=self._context.secret_box.seal(key.secret), token_hash=_hash(key.token), ends_at=ends_at,
         )  # fmt: skip
 
     def disable(self, key_id: str, *, by: Caller = MACHINE) -> None:
@@ -126,13 +162,8 @@ class Keys:
             raise Unauthenticated("the token is disabled")
         return _caller(row)
 
-    def is_token_of(self, access_key: str, token: str) -> bool:
-        """Whether `token` is the bearer token of that key, which stands for the session token of a temporary key."""
-        row = self._of_token(token)
-        return row is not None and row.id == access_key and not self._is_disabled(row)
-
-    def secret_of(self, access_key: str) -> tuple[str, Caller]:
-        """The signing secret of an access key and who comes with it. Raises Unauthenticated, KeyDisabled."""
+    def signing_key(self, access_key: str) -> SigningKey:
+        """What requests of an access key are signed with, and who comes. Raises Unauthenticated, KeyDisabled."""
         seen = self._looked_up(access_key, lambda tx: tx.keys.by_id(access_key))
         if seen is None or seen.row.secret_encrypted is None:
             raise Unauthenticated(f"the access key {access_key[:128]} is not known")
@@ -140,7 +171,8 @@ class Keys:
             raise KeyDisabled(f"the access key {access_key} is disabled")
         if seen.secret is None:
             seen.secret = self._context.secret_box.open(seen.row.secret_encrypted)
-        return seen.secret, _caller(seen.row)
+        row = seen.row
+        return SigningKey(seen.secret, _caller(row), row.token_hash or "", is_temporary=row.is_temporary)
 
     def _of_token(self, token: str) -> KeyRow | None:
         hashed = _hash(token)

@@ -20,9 +20,9 @@ from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
 from orchestrator.domain import uploads
-from orchestrator.domain.actors import Caller
+from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
+from orchestrator.domain.errors import Forbidden, Invalid, Unavailable, UnderstudyError, UploadError, UploadNotOpen
 from orchestrator.domain.guards import Given
 from orchestrator.domain.media_items import NAMED_BY
 from orchestrator.domain.model import File, FileKind, FileState, Job, JobId, Move
@@ -215,7 +215,7 @@ class Uploads:
             UploadNotOpen: sealed, given up or expired.
             Invalid: no such part.
         """
-        file = self._get(caller, file_id)
+        file = self._sendable(caller, file_id)
         at = self._context.clock()
         if file.state is not FileState.OPEN or file.expires_at <= at:
             state = "expired" if file.state is FileState.OPEN else file.state.value
@@ -235,11 +235,11 @@ class Uploads:
             UploadIncomplete: parts are missing or have the wrong size; the upload stays open.
             UploadNotOpen: given up, expired, or being sealed by somebody else.
         """
-        return self._sealing.seal(self._get(caller, file_id), caller)
+        return self._sealing.seal(self._sendable(caller, file_id), caller)
 
     def give_up(self, caller: Caller, file_id: str) -> File:
         """Abort an open upload; its URLs die."""
-        file = self._get(caller, file_id)
+        file = self._sendable(caller, file_id)
         if file.state is not FileState.OPEN:
             raise UploadNotOpen(f"file {file.id} is {file.state}", file_id=file.id, state=file.state.value)
         with self._context.store.begin() as tx:
@@ -296,6 +296,24 @@ class Uploads:
         if file.state is not FileState.SEALED or file.final_key is None or not caller.may_see(file.project_id):
             return None
         return self._context.download_url(file.final_key, file.name, file.content_type)
+
+    def _sendable(self, caller: Caller, file_id: str) -> File:
+        """A file whose upload is the caller's matter: whoever may open one of its kind.
+
+        Raises:
+            NotFound, Forbidden.
+        """
+        file = self._get(caller, file_id)
+        if file.kind is FileKind.ATTACHMENT:  # everybody who sees the job may comment
+            return file
+        if file.job_id is None:
+            if file.project_id != caller.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+                raise Forbidden("an upload is for its owner", file_id=file.id)
+            return file
+        with self._context.store.read() as tx:
+            job = tx.jobs.get(file.job_id)
+        actor_of(caller, job, Command.UPLOAD_MASK if file.kind in BY_ADMINS else Command.OPEN_UPLOAD)
+        return file
 
     def _get(self, caller: Caller, file_id: str) -> File:
         with self._context.store.read() as tx:

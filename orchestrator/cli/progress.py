@@ -1,4 +1,4 @@
-"""Bars: Rich on a terminal; elsewhere a line now and then for transfers, and nothing for counts."""
+"""Bars on standard error: Rich on a terminal; elsewhere a line now and then for transfers, and nothing for counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.output import amount, console, say
+from orchestrator.cli.output import amount, console, note
 
 if TYPE_CHECKING:
     from orchestrator.cli.transfer import Progress, Start
@@ -19,11 +19,11 @@ def transfer_bar(name: str) -> Iterator[Start]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
     from rich.progress import Progress as Bar
 
-    if not console().is_terminal:
+    if not console(stderr=True).is_terminal:
         yield _plain(name)
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bar(*columns, console=console()) as bar:
+    with Bar(*columns, console=console(stderr=True)) as bar:
 
         def start(total: int, done: int, parts: int) -> Progress:
             task = bar.add_task(f"{name} ({parts} part(s))", total=total, completed=done)
@@ -35,14 +35,14 @@ def transfer_bar(name: str) -> Iterator[Start]:
 def _plain(name: str) -> Start:
     def start(total: int, done: int, parts: int) -> Progress:
         sent, told = done, done * 4 // total
-        say(f"{name}: {amount(total)}, {parts} part(s) to send")
+        note(f"{name}: {amount(total)}, {parts} part(s) to send")
 
         def advance(size: int) -> None:
             nonlocal sent, told
             sent += size
             if sent * 4 // total > told:
                 told = sent * 4 // total
-                say(f"{name}: {told * 25} %")
+                note(f"{name}: {told * 25} %")
 
         return advance
 

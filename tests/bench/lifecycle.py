@@ -27,7 +27,7 @@ from tests.bench.typical_tasks import app as typical_app
 from tests.servers import Postgres, RedisServer
 
 ROUNDS = 3
-OURS, TYPICAL, PLAIN = 4000, 250, 1000  # jobs of one measurement
+OURS, TYPICAL, PLAIN = 4000, 150, 500  # jobs of one measurement
 WARM, ALONE = 20, 21  # single jobs one after the other, at idle: before the measurement and in it
 PROCESSES = 2
 

@@ -20,6 +20,7 @@ from orchestrator.cli import main
 from orchestrator.cli.demo.video import BAD_S, HALF_HD, make_video
 from orchestrator.embedded import strays
 from orchestrator.embedded.kept import free_port
+from tests.e2e.logs import leaks_in
 
 UNDERSTUDY = (sys.executable, "-m", "orchestrator.cli.main")
 START_S = 60.0
@@ -139,6 +140,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         yield running.start()
     finally:
         running.close()
+    assert leaks_in(running.data_dir) == [], "of all that ran there in this session"
 
 
 @pytest.fixture
@@ -153,6 +155,7 @@ def own_dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
     yield make
     for each in made:
         each.close()
+        assert not (each.data_dir / "kept.json").exists() or leaks_in(each.data_dir) == []
 
 
 @pytest.fixture

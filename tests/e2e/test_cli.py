@@ -66,7 +66,7 @@ def test_a_file_goes_into_the_library_and_out_again(cli, good_video):
     shown = cli.json("media", "show", media)
     assert (shown["title"], shown["type"], shown["status"]) == ("Ada", "video", shown["status"])
     assert shown["status"] in {"preparing", "normal"}
-    cli("media", "register", "oss://elsewhere/inbox/x/a.mp4", exit_code=1)
+    cli("media", "register", "oss://elsewhere/inbox/x/a.mp4", exit_code=2)
     cli("media", "delete", media)
     cli("media", "show", media, exit_code=5)
 

@@ -55,7 +55,7 @@ def all_open_with(world: World, key: str, made: list[NewKey]) -> bool:
     app = app_with(world, key)
     try:
         for each in made:
-            assert app.keys.secret_of(each.id)[0] == each.secret
+            assert app.keys.signing_key(each.id).secret == each.secret
         for name in ("a", "b"):
             with world.database.begin() as tx:
                 kept = begun(tx, name)
@@ -128,7 +128,7 @@ def test_what_somebody_else_wrote_meanwhile_is_left_alone(world: World):
         [(secret_id, sealed)] = tx.secrets.page("access_keys", None, 10)
         tx.secrets.replace("access_keys", secret_id, sealed, FernetBox([OLD]).seal("newer"))
         assert not tx.secrets.replace("access_keys", secret_id, sealed, "x")
-    assert app_with(world, OLD).keys.secret_of(key.id)[0] == "newer"
+    assert app_with(world, OLD).keys.signing_key(key.id).secret == "newer"
 
 
 def test_every_column_of_sealed_secrets_is_known():

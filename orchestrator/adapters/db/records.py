@@ -41,6 +41,8 @@ class KeyRow:
     name: str
     secret_encrypted: str | None
     disabled_at: datetime | None
+    token_hash: str | None
+    is_temporary: bool
 
 
 class SqlKeys:
@@ -73,13 +75,15 @@ class SqlKeys:
 
     def add(
         self, key_id: str, project_id: str, *, role: Role, name: str, at: datetime,
-        secret_encrypted: str | None, token_hash: str | None,
+        secret_encrypted: str | None, token_hash: str | None, ends_at: datetime | None = None,
     ) -> None:  # fmt: skip
+        """A new key; with `ends_at` a temporary one. Raises Conflict."""
         try:
             self._connection.execute(
                 sa.insert(access_keys).values(
                     id=key_id, project_id=project_id, role=role, name=name, created_at=at,
-                    secret_encrypted=secret_encrypted, token_hash=token_hash,
+                    secret_encrypted=secret_encrypted, token_hash=token_hash, disabled_at=ends_at,
+                    is_temporary=ends_at is not None,
                 )
             )  # fmt: skip
         except sa.exc.IntegrityError as exc:
@@ -107,12 +111,21 @@ class SqlKeys:
 
 _KEYS = sa.select(
     access_keys.c.id, access_keys.c.project_id, access_keys.c.role, access_keys.c.name,
-    access_keys.c.secret_encrypted, access_keys.c.disabled_at,
+    access_keys.c.secret_encrypted, access_keys.c.disabled_at, access_keys.c.token_hash, access_keys.c.is_temporary,
 )  # fmt: skip
 
 
 def _key(row: sa.Row[*tuple[Any, ...]]) -> KeyRow:
-    return KeyRow(row.id, row.project_id, Role(row.role), row.name, row.secret_encrypted, row.disabled_at)
+    return KeyRow(
+        row.id,
+        row.project_id,
+        Role(row.role),
+        row.name,
+        row.secret_encrypted,
+        row.disabled_at,
+        row.token_hash,
+        row.is_temporary,
+    )
 
 
 class SqlComments:

@@ -48,6 +48,7 @@ access_keys = sa.Table(
     sa.Column("token_hash", sa.String(64), unique=True),  # SHA-256 of a bearer token of 256 random bits
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("disabled_at", Instant),  # refused from then on; may lie ahead
+    sa.Column("is_temporary", sa.Boolean, nullable=False, server_default=sa.false()),  # signs only beside its token
 )  # fmt: skip
 
 # Who did what to projects, keys and secrets; acts on jobs are in operation_log.

@@ -31,14 +31,20 @@ def create(
     project_id: Annotated[str, typer.Option("--project", help="The project it belongs to.", show_default=False)],
     role: Annotated[Role, typer.Option(help="What it may do; each may do what the ones before it may.")] = Role.USER,
     name: Annotated[str, typer.Option(help="Shown in operation logs; else the role.")] = "",
+    temporary: Annotated[
+        bool, typer.Option("--temporary", help="For an STS credential: access key, secret key and security token.")
+    ] = False,
+    duration: Annotated[str, typer.Option(help="How long a temporary key is let in: 15m to 24h.")] = "1h",
     as_json: AsJson = False,
 ) -> None:
     """Make a key. Its secrets are shown now and never again.
 
     \b
       understudy key create --project acme --role reviewer --name anna
+      understudy key create --project acme --temporary --duration 30m
     """  # noqa: D301  \b is Click's word for "leave these lines as they are"
-    made = app_of(given(context)).keys.create(project_id, role, name or role.value, by=me())
+    lifetime = _duration("--duration", duration) if temporary else None
+    made = app_of(given(context)).keys.create(project_id, role, name or role.value, lifetime=lifetime, by=me())
     shown = {
         "access_key": made.id, "secret_key": made.secret, "token": made.token,
         "project": made.project_id, "role": made.role.value, "name": made.name,
@@ -79,7 +85,7 @@ def rotate(
       understudy key rotate AKEXAMPLE --overlap 1d
     """  # noqa: D301  \b is Click's word for "leave these lines as they are"
     app = app_of(given(context))
-    made = app.keys.replace(key_id, _duration(overlap), by=me())
+    made = app.keys.replace(key_id, _duration("--overlap", overlap), by=me())
     shown = {
         "access_key": made.id, "secret_key": made.secret, "token": made.token, "project": made.project_id,
         "role": made.role.value, "name": made.name, "replaces": key_id,
@@ -87,20 +93,22 @@ def rotate(
     emit(shown) if as_json else pairs(shown)
 
 
-def _duration(text: str) -> timedelta:
+def _duration(option: str, text: str) -> timedelta:
     from orchestrator.settings.words import duration
 
     try:
         return duration(text)
     except ValueError as exc:
-        raise CliError(f"--overlap: {exc}", Exit.USAGE) from exc
+        raise CliError(f"{option}: {exc}", Exit.USAGE) from exc
 
 
 @key.command()
 def disable(context: typer.Context, key_id: AccessKey, *, as_json: AsJson = False) -> None:
     """Refuse a key from now on."""
     app_of(given(context)).keys.disable(key_id, by=me())
-    emit({"access_key": key_id, "disabled": True}) if as_json else say(f"key {key_id} is refused from now on")
+    emit({"access_key": key_id, "disabled": True}) if as_json else say(
+        f"key {key_id} is refused, within a second by every process"
+    )
 
 
 @key.command("new")

@@ -29,17 +29,17 @@ def caller_of(app: App, received: Received, action: str, version: str) -> Caller
     if abs(now - claim.signed_at) > signing.WINDOW:
         raise errors.expired(claim.time_name, str(time_text(claim.signed_at)), str(time_text(now)))
     try:
-        secret, caller = app.keys.secret_of(claim.access_key)
+        held = app.keys.signing_key(claim.access_key)
     except KeyDisabled as exc:
         raise errors.disabled_key() from exc
     except Unauthenticated as exc:
         raise errors.unknown_key() from exc
-    if not claim.is_signed_with(secret):
+    if not claim.is_signed_with(held.secret):
         log.info("signature refused", access_key=claim.access_key)
         raise errors.wrong_signature(claim.string_to_sign)
-    if claim.security_token is not None and not app.keys.is_token_of(claim.access_key, claim.security_token):
+    if not held.admits(claim.security_token):
         raise errors.foreign_token()
     # last, so that nobody but the owner of the key can use up its nonces
     if not app.nonces.is_first_use(claim.access_key, claim.nonce, claim.signed_at + signing.WINDOW):
         raise errors.nonce_used()
-    return replace(caller, role=Role.USER)
+    return replace(held.caller, role=Role.USER)

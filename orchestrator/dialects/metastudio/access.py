@@ -135,14 +135,13 @@ class Access:
         if self._lock_out.is_locked(key):
             raise errors.refused_by_gateway("AK access failed to reach the limit,forbidden")
         try:
-            secret, caller = self._app.keys.secret_of(key)
+            held = self._app.keys.signing_key(key)
         except Unauthenticated as exc:
             raise errors.refused_by_gateway("Get secretKey failed") from exc
-        if not signing.is_signed_with(secret, received, authorization):
+        if not signing.is_signed_with(held.secret, received, authorization):
             self._lock_out.failed(key)
             raise NotSigned(f"the signature of key {key} is wrong")
         self._lock_out.succeeded(key)
-        security_token = received.header("x-security-token")
-        if security_token is not None and not self._app.keys.is_token_of(key, security_token):
+        if not held.admits(received.header("x-security-token")):
             raise errors.refused_by_gateway("decrypt token fail")
-        return caller
+        return held.caller

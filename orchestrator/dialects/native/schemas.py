@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.app.keys import MAX_OVERLAP
+from orchestrator.app.keys import MAX_LIFETIME, MAX_OVERLAP, MIN_LIFETIME
 from orchestrator.dialects.native.wire import Id, Json, Object, Text, Wire
 from orchestrator.domain.actors import Role
 from orchestrator.domain.media_items import MediaType
@@ -128,9 +128,14 @@ class CreateProject(Wire):
 
 
 class CreateKey(Wire):
+    """With `lifetime_s` a temporary key: it ends after so long, and signs only beside its token."""
+
     project_id: Id
     role: Role
     name: Word
+    lifetime_s: Annotated[
+        int | None, Field(ge=int(MIN_LIFETIME.total_seconds()), le=int(MAX_LIFETIME.total_seconds()))
+    ] = None
 
 
 class ReplaceKey(Wire):

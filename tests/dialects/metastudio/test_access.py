@@ -112,6 +112,18 @@ def test_a_security_token_has_to_be_the_keys_own(api: Api) -> None:
     assert error.error_msg.endswith("decrypt token fail")
 
 
+def test_a_temporary_key_needs_its_security_token_and_ends(api: Api) -> None:
+    clock = api.world.clock
+    clock.advance(timedelta(minutes=-10))
+    key = api.world.app.keys.create("project-1", Role.USER, "temporary", lifetime=timedelta(minutes=15))
+    clock.advance(timedelta(minutes=10))
+    assert listed(api.client(key, security_token=key.token)).count == 0
+    assert refused(lambda: listed(api.client(key)), "APIGW.0301", 401).error_msg.endswith("decrypt token fail")
+    clock.advance(timedelta(minutes=6))
+    error = refused(lambda: listed(api.client(key, security_token=key.token)), "APIGW.0301", 401)
+    assert error.error_msg.endswith("Get secretKey failed")
+
+
 def test_the_project_of_the_path_has_to_be_the_keys(api: Api) -> None:
     key = api.key()
     api.key("project-2")

@@ -99,6 +99,6 @@ def test_a_made_key_works_at_once(api: Api):
     assert api.operator.post("/projects", id="fresh").json() == {"id": "fresh", "created": True}
     assert api.operator.post("/projects", id="fresh").json()["created"] is False
     key = api.operator.post("/keys", project_id="fresh", role="user", name="k").json()
-    assert api.world.app.keys.secret_of(key["access_key"])[0] == key["secret_key"]
+    assert api.world.app.keys.signing_key(key["access_key"]).secret == key["secret_key"]
     lost = api.operator.post("/keys", project_id="nowhere", role="user", name="k")
     assert lost.status_code == 409

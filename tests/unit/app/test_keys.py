@@ -17,13 +17,15 @@ ANNA = Caller("people", Role.OPERATOR, "anna", key_id="AKANNA")
 def comes_in(world: World, key) -> bool:
     keys = world.app.keys
     try:
-        by_token, (secret, by_secret) = keys.caller_of_token(key.token), keys.secret_of(key.id)
+        by_token, signing = keys.caller_of_token(key.token), keys.signing_key(key.id)
     except Unauthenticated:
-        assert not keys.is_token_of(key.id, key.token)
+        with pytest.raises(Unauthenticated):
+            keys.signing_key(key.id)
         return False
-    assert by_token == by_secret == Caller(key.project_id, key.role, key.name, key_id=key.id)
-    assert secret == key.secret
-    assert keys.is_token_of(key.id, key.token)
+    assert by_token == signing.caller == Caller(key.project_id, key.role, key.name, key_id=key.id)
+    assert signing.secret == key.secret
+    assert signing.admits(key.token)
+    assert not signing.admits("another")
     return True
 
 
@@ -92,3 +94,17 @@ def test_the_audit_log_comes_in_pages(world: World):
     assert [line.subject for line in (*newest, *older)] == ["p4", "p3", "p2", "p1"]
     with pytest.raises(Invalid):
         world.app.audit.list(limit=0)
+
+
+def test_a_temporary_key_signs_beside_its_token_until_it_ends(world: World):
+    key = world.app.keys.create("project-1", Role.USER, "ada", lifetime=timedelta(minutes=15))
+    assert not world.app.keys.signing_key(key.id).admits(None)
+    world.clock.advance(timedelta(minutes=14))
+    assert comes_in(world, key)
+    with pytest.raises(Invalid, match="is temporary"):
+        world.app.keys.replace(key.id)
+    world.clock.advance(timedelta(minutes=1))
+    assert not comes_in(world, key)
+    for lifetime in (timedelta(minutes=14), timedelta(hours=25)):
+        with pytest.raises(Invalid, match="the lifetime is"):
+            world.app.keys.create("project-1", Role.USER, "ada", lifetime=lifetime)

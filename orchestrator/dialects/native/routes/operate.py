@@ -40,7 +40,9 @@ def create_project(app: AppDep, caller: OperatorDep, request: CreateProject) -> 
 @router.post("/keys", status_code=201)
 def create_key(app: AppDep, caller: OperatorDep, request: CreateKey) -> views.KeyView:
     """A key of a project; its secrets are shown this once."""
-    return views.KeyView.of(app.keys.create(request.project_id, request.role, request.name, by=caller))
+    lifetime = None if request.lifetime_s is None else timedelta(seconds=request.lifetime_s)
+    made = app.keys.create(request.project_id, request.role, request.name, lifetime=lifetime, by=caller)
+    return views.KeyView.of(made)
 
 
 @router.get("/keys")

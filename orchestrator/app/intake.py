@@ -165,14 +165,19 @@ class Intake:
             raise UploadNotOpen(f"no {name} was uploaded, and no upload of it is open", kind=kind.value)
         return found[-1]
 
-    def submit(self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "") -> Job:
+    def submit(
+        self, caller: Caller, job_id: str, confirmed_first: Collection[FileKind], why: str = "", *,
+        there_first: Collection[FileKind] = (),
+    ) -> Job:  # fmt: skip
         """Take the media that the job names, seal what is complete, submit. What lacks is for the review to say.
 
         Args:
             confirmed_first: kinds that their owner has to have confirmed; required ones have to be there.
+            there_first: kinds that have to be there where they are required; sealed here.
 
         Raises:
-            GuardRefused: one of these is not confirmed, or a file is half sent.
+            GuardRefused: one of these is not confirmed or not there, or a file is half sent.
+            MediaNotFound, MediaNotReady, MediaNotUsable: media that the job names cannot be its material.
         """
         with self._context.store.read() as tx:
             job = tx.jobs.get(job_id, caller.project_id)
@@ -193,9 +198,9 @@ class Intake:
             now = tx.jobs.get(job_id)
             sealed = tx.files.of_job(job_id, FileState.SEALED)
             lacking = {
-                kind: f"{kind.replace('_', ' ')} not confirmed"
-                for kind in profile.lacking(now.switches, frozenset(file.kind for file in sealed))
-                if kind in confirmed_first
+                kind: f"{kind.replace('_', ' ')} not confirmed" if kind in confirmed_first else lack
+                for kind, lack in profile.lacking(now.switches, frozenset(file.kind for file in sealed)).items()
+                if kind in confirmed_first or kind in there_first
             }
             given = Given(missing=tuple((lacking | problems).values()))
             move = plan(profile, now, ask._replace(given=given), self._context.clock())

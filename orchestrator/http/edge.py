@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -34,6 +35,7 @@ STRICT: Final[Mapping[str, str]] = {
 _STRICT: Final = tuple((name.lower().encode(), value.encode()) for name, value in STRICT.items())
 _ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
 
 log = structlog.get_logger()
 
@@ -99,6 +101,10 @@ class _Exchange:
                 await app(self._scope, self._limited, self._answer)
                 if self._is_too_large:
                     await self._refuse_size()
+        except asyncio.CancelledError:
+            # the process ends before the request does: whoever asked may ask again, elsewhere or in a moment
+            await self._problem(_UNAVAILABLE, "unavailable", "the API is going down; ask again")
+            raise
         except Exception:
             log.exception("request failed", method=self._scope["method"], path=self._scope["path"])
             await self._problem(_SERVER_ERROR, problems.BUG, problems.BUG_DETAIL)
@@ -156,6 +162,8 @@ class _Exchange:
             response.headers["Connection"] = "close"
         else:
             response = problems.problem(Request(self._scope), status, code, detail, headers={"Connection": "close"})
+        if status == _UNAVAILABLE:
+            response.headers["Retry-After"] = str(problems.RETRY_AFTER_S)
         await response(self._scope, self._receive, self._send_out)
 
 

@@ -89,7 +89,7 @@ class Person:
                 time.sleep(PAUSE_S)
                 continue
             said = f"{answer.status_code} {answer.text[:200]}"
-            document: Json = answer.json() if answer.content else {}
+            document = _document(answer)
             if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
                 self.bugs[f"{method} {path.split('/')[1]}: 500 {document.get('detail')}"] += 1
             elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" not in answer.headers:
@@ -98,6 +98,13 @@ class Person:
                 return answer.status_code, document
             time.sleep(PAUSE_S)
         raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _document(answer: httpx.Response) -> Json:
+    try:
+        return dict(answer.json()) if answer.content else {}
+    except ValueError:
+        return {"detail": answer.text[:100]}
 
 
 @dataclass

@@ -18,6 +18,7 @@ from tests.faults.proxy import Line, StoreLine, Trouble
 from tests.servers import Postgres, RedisServer
 from tests.workers import CeleryProcess, Installation, OwnProcess
 
+PATIENT_S = 6.0  # trouble of the store waits so long for somebody whom it befalls
 Shot = Callable[[random.Random], None]
 
 
@@ -204,8 +205,11 @@ def at_store(line: StoreLine) -> Lane:
 
     def troubled(*troubles: Trouble) -> Shot:
         def answers_wrong(chance: random.Random) -> None:
+            ends_s, before = time.monotonic() + PATIENT_S, line.happened.total()
             with line.troubled(*troubles, share=chance.uniform(0.3, 1)):
                 time.sleep(chance.uniform(0.3, 1.5))
+                while line.happened.total() == before and time.monotonic() < ends_s:  # nobody has asked yet
+                    time.sleep(0.05)
 
         return answers_wrong
 

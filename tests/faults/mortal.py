@@ -59,7 +59,7 @@ POINTS = {
     "model not yet stored": (Publishing, "store_model", "before"),
     "model copied, not all of it known": (Publishing, "_keep", "after"),
     "model stored, nobody knows": (Publishing, "store_model", "after"),
-    "asset made, not yet written": (Publishing, "publish", "after"),
+    "asset made, not yet written": (Publishing, "_published", "after"),
     "asset written, not committed": (Publishing, "record", "after"),
 }
 

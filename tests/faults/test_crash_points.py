@@ -36,7 +36,7 @@ IMPATIENT = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_worker_that_dies_at_every_point_loses_and_doubles_nothing(
     database_url: str, store_server: StoreServer, tmp_path: Path
 ) -> None:
@@ -56,7 +56,7 @@ def test_a_worker_that_dies_at_every_point_loses_and_doubles_nothing(
             return all(_one_step_on(installation, job_id) for job_id in job_ids) and not _in_transit(installation)
 
         states = lambda: str([installation.state(job_id) for job_id in job_ids])  # noqa: E731  said once
-        wait_until(ended, 150, lambda: f"{states()}; never died: {set(POINTS) - {m.name for m in deaths.iterdir()}}")
+        wait_until(ended, 220, lambda: f"{states()}; never died: {set(POINTS) - {m.name for m in deaths.iterdir()}}")
         assert {mark.name for mark in deaths.iterdir()} == set(POINTS)
         sha256 = hashlib.sha256(small_film()).hexdigest()
         expected = [Expected(job_id, JobState.JOB_SUCCESS, sha256) for job_id in job_ids]

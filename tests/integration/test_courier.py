@@ -62,6 +62,11 @@ def test_it_puts_to_an_allowed_address(store: Store) -> None:
     assert store.taken == [("/in/200?X-Amz-Signature=a%2Fb", b"png", "image/png")]
 
 
+def test_what_an_older_signature_covers_is_left_as_its_signer_left_it(store: Store) -> None:
+    HttpCourier([f"{store.url}/in"]).put(f"{store.url}/in/200?Signature=x&Expires=1", b"png", "image/png")
+    assert [content_type for _, _, content_type in store.taken] == [None]
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [(403, NotDelivered), (404, NotDelivered), (301, NotDelivered), (307, NotDelivered), (500, Unavailable),

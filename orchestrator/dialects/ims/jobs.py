@@ -11,6 +11,7 @@ from orchestrator.dialects.ims.job_schemas import CreateJob, JobOnly, ListJobs, 
 from orchestrator.dialects.ims.operation import wrapped
 from orchestrator.dialects.ims.words import PHASES_BY_NAME
 from orchestrator.domain.actors import Caller
+from orchestrator.domain.media_items import NAMED_BY
 from orchestrator.domain.views import JobQuery
 
 PROFILE: Final = "ims"
@@ -35,7 +36,7 @@ def update_job(app: App, caller: Caller, request: UpdateJob) -> Mapping[str, obj
 
 
 def submit_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
-    app.uploads.submit(caller, request.job_id)
+    app.intake.submit(caller, request.job_id, confirmed_first=(), there_first=NAMED_BY)
     return wrapped(JobId=request.job_id)
 
 

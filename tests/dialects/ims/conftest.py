@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from orchestrator.app.app import App
 from orchestrator.app.keys import NewKey
 from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
+from orchestrator.domain.media_items import MediaType
 from tests.fakes.app import World
 
 
@@ -38,6 +40,20 @@ class Api:
         key = key or self.key()
         values = {"access_key_id": key.id, "access_key_secret": key.secret, "endpoint": self.host, "protocol": "http"}
         return Client(Config(**(values | config)))
+
+    def metastudio(self, key: NewKey) -> Any:
+        """The other vendor's SDK with the same key."""
+        from huaweicloudsdkcore.auth.credentials import BasicCredentials
+        from huaweicloudsdkmetastudio.v1 import MetaStudioClient
+
+        credentials = BasicCredentials(key.id, key.secret, key.project_id)
+        return MetaStudioClient.new_builder().with_credentials(credentials).with_endpoint(self.url).build()
+
+    def media(self, kind: MediaType = MediaType.VIDEO, data: bytes = b"film") -> str:
+        """Media of project-1 whose bytes are there."""
+        item, upload = self.world.app.media.upload(self.world.owner, "a.mp4", kind)
+        assert httpx.put(upload.urls[1], content=data, trust_env=False).status_code == 200
+        return item.id
 
     def verify(self) -> None:
         """Let the machine check what was submitted."""

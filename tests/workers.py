@@ -72,6 +72,7 @@ longest_delay = "1s"
 WHOLE_SCRIPT = """
 run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
 {{ sha256sum inputs/training_video* || shasum -a 256 inputs/training_video*; }} | cut -c1-64 > outputs/model.npz
+cp outputs/model.npz outputs/thumbnail.png
 """
 STAGE_SCRIPT = """
 run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
@@ -269,11 +270,13 @@ def beat(
     return CeleryProcess(installation, "beat", module=module, ready=ready, variables=variables)
 
 
-def wait_until(holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str) -> float:
+def wait_until(
+    holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str, every_s: float = 0.02
+) -> float:
     """Ask until yes; gives how long it took. Raises TimeoutError with what `told` says."""
     began_s = time.monotonic()
     while not holds():
         if time.monotonic() - began_s > limit_s:
             raise TimeoutError(f"not within {limit_s} s: {told()}")
-        time.sleep(0.02)
+        time.sleep(every_s)
     return time.monotonic() - began_s

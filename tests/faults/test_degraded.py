@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import struct
 import subprocess
@@ -88,7 +87,7 @@ def test_without_the_broker_jobs_are_taken_and_done_and_messages_work_again_afte
 def test_without_the_store_jobs_wait_and_none_fails_and_uploads_are_taken_up_where_they_were(
     stack: ExitStack, tmp_path: Path, sqlite_url: str, store_server: StoreServer
 ) -> None:
-    line = StoreLine(stack.enter_context(Network()), store_server.url, random.Random(1))
+    line = StoreLine(stack.enter_context(Network()), store_server.url)
     installation = Installation(
         tmp_path, sqlite_url, "", IMPATIENT, store=store_server, store_url=line.endpoint
     )  # fmt: skip

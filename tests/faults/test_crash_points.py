@@ -38,7 +38,7 @@ from tests.workers import ME, ApiProcess, Installation, wait_until, worker
 IMPATIENT = {
     "worker.tick": "200ms",
     "timing.lease": "1s",
-    "timing.step_retry": "200ms",
+    "timing.step_retry": "50ms",
     "timing.start_grace": "1s",
     "timing.poll_first": "300ms",
     "timing.single_part_poll": "200ms",

@@ -210,7 +210,7 @@ class OwnProcess(Server):
     def child(self) -> Child:
         return Child(
             name=self.name, argv=self._argv, env=self.env(), cwd=self.dir, log_path=self.dir / "log",
-            ready=self.readiness(), stop_timeout_s=30,
+            ready=self.readiness(), ready_timeout_s=90, stop_timeout_s=30,
         )  # fmt: skip
 
     def readiness(self) -> Callable[[], bool] | None:

@@ -76,7 +76,7 @@ def probe_video(reader: Reader, report: Report) -> None:
         chosen = _isobmff(reader, report) if found == ISOBMFF else _ebml(reader, report)
     except PARSER_ERRORS as exc:
         raise corrupt(type(exc).__name__) from exc
-    if chosen is None or report.problems_end_it:
+    if chosen is None or report.problems_end_it or chosen.timing.frames == 0:  # nothing to decode is no damage
         return
     _decode(reader, report, chosen)
 

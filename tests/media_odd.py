@@ -295,10 +295,12 @@ def _pictures() -> list[Odd]:
         )
         for turn in g.MATRICES
     ]
+    unset = lambda movie: movie.video().get(b"tkhd").put(40, ">9i", *[0] * 9)  # noqa: E731
     narrow = lambda: g.clip("libx264", 1440, 1080, n=50, sar="4:3")  # noqa: E731
     wide = lambda: g.uint("54B0", 2560) + g.uint("54BA", 1080)  # noqa: E731
     return [
         *turned,
+        Odd("turned by nothing", lambda: edited(unset), METASTUDIO),
         Odd("pixels 4:3", lambda: g.mux("mp4", [g.vtrack(narrow(), 200)]), METASTUDIO, ("pixel_aspect_not_square",)),
         Odd("display size", lambda: webm(extra_video=wide()), replace(OPAQUE, sizes=()), ("pixel_aspect_not_square",)),
         Odd("crop asked for", lambda: webm(extra_video=g.uint("54AA", 8)), OPAQUE),

@@ -248,7 +248,8 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     aspect = stream.sample_aspect_ratio
     aspect = Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
     shown = (width, height) if aspect == 1 else (round(width * aspect), height)
-    rotation = -frame.rotation % 360
+    # a matrix of zeros, or none, turns nothing: FFmpeg's angle is no number then, and no angle as an int
+    rotation = -frame.rotation % 360 if abs(frame.rotation) <= 360 else 0
     facts["coded"], facts["rotation"] = (width, height), rotation
     facts["sar"] = f"{aspect.numerator}:{aspect.denominator}"
     facts["display"] = shown[::-1] if rotation in _QUARTERS else shown

@@ -20,7 +20,7 @@ from tests.databases import Factory, PostgresDatabases, SQLiteFiles
 from tests.servers import Databases, Postgres, RabbitMQ, RedisServer, Server, ServerMissing, StoreServer
 
 HERE = Path(__file__).parent
-ORDER = ("unit", "contract", "dialects", "integration", "e2e", "faults", "bench")  # cheapest first
+ORDER = ("unit", "simulation", "contract", "dialects", "integration", "e2e", "faults", "bench")  # cheapest first
 
 # Time limits per example make slow machines fail; pytest-timeout catches what hangs.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -61,13 +61,11 @@ def _notice_a_lost_server(connection: Any, _record: object, _proxy: object) -> N
     try:
         told = select.poll()  # not select(): it takes no descriptor above 1023
         told.register(connection.pgconn.socket, select.POLLIN)
-        if not told.poll(0):
-            return
-        connection.pgconn.consume_input()  # a notice, perhaps; else the end
+        if told.poll(0):  # a notice, perhaps; else its last words, which only a question brings to light
+            connection.execute("")
+            connection.rollback()
     except (psycopg.Error, OSError, ValueError) as exc:
         raise sa.exc.DisconnectionError from exc  # the pool makes another connection
-    if connection.closed or connection.pgconn.status != psycopg.pq.ConnStatus.OK:
-        raise sa.exc.DisconnectionError("the server has closed the connection")
 
 
 def _json(text: bytes | str) -> Any:  # noqa: ANN401  whatever the column holds

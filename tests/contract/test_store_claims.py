@@ -1,36 +1,27 @@
-"""Claims, leases and the queue for slots, on both databases."""
+"""Claims, leases and the queue for slots: one contract for SQLite, PostgreSQL and the store in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-
-from orchestrator.adapters.db.database import Database
 from orchestrator.app.context import new_id
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.model import Job, JobId
 from orchestrator.domain.states import JobState
+from orchestrator.ports.store import Store
 from tests.builders import NOW, a_change, a_job, a_run, a_sheet
+from tests.contract.stores import store
+
+__all__ = ["store"]
+
 
 SECOND = timedelta(seconds=1)
 UNTIL = NOW + 30 * SECOND
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    with database.begin() as tx:
-        for project in ("project-1", "project-2"):
-            tx.keys.add_project(project, project, NOW, {})
-    yield database
-    database.dispose()
-
-
-def add(database: Database, *made: Job) -> list[Job]:
-    with database.begin() as tx:
+def add(store: Store, *made: Job) -> list[Job]:
+    with store.begin() as tx:
         for job in made:
             tx.jobs.add(job, a_sheet(), a_change())
     return list(made)
@@ -47,28 +38,28 @@ def queued(number: int, project: str = "project-1", /, **fields: object) -> Job:
     return a_job(JobState.TRAINING_DATA_PREPROCESS_SUCCESS, **(values | fields))
 
 
-def claim(database: Database, limit: int = 10, token: str = "worker", effect: Effect = Effect.VERIFY) -> list[Job]:
-    with database.begin() as tx:
+def claim(store: Store, limit: int = 10, token: str = "worker", effect: Effect = Effect.VERIFY) -> list[Job]:
+    with store.begin() as tx:
         return tx.jobs.claim(effect, now=NOW, until=UNTIL, token=token, limit=limit)
 
 
-def test_a_claim_leases_the_oldest_due_jobs_of_its_effect(database: Database) -> None:
-    add(database, *(due(n) for n in range(4)), due(9, due_at=NOW + SECOND), due(10, effect=Effect.PUBLISH))
-    claimed = claim(database, 3)
+def test_a_claim_leases_the_oldest_due_jobs_of_its_effect(store: Store) -> None:
+    add(store, *(due(n) for n in range(4)), due(9, due_at=NOW + SECOND), due(10, effect=Effect.PUBLISH))
+    claimed = claim(store, 3)
     assert {job.id for job in claimed} == {"job-003", "job-002", "job-001"}
     assert {(job.lease_token, job.lease_until) for job in claimed} == {("worker", UNTIL)}
-    assert [job.id for job in claim(database)] == ["job-000"]
-    assert claim(database) == []
+    assert [job.id for job in claim(store)] == ["job-000"]
+    assert claim(store) == []
 
 
-def test_two_claimers_never_get_one_job(database: Database) -> None:
-    add(database, *(due(n) for n in range(60)))
+def test_two_claimers_never_get_one_job(store: Store) -> None:
+    add(store, *(due(n) for n in range(60)))
     barrier, got = threading.Barrier(3), list[list[str]]()
 
     def worker(token: str) -> None:
         mine: list[str] = []
         barrier.wait()
-        while jobs := claim(database, 4, token):
+        while jobs := claim(store, 4, token):
             mine += [job.id for job in jobs]
         got.append(mine)
 
@@ -81,10 +72,10 @@ def test_two_claimers_never_get_one_job(database: Database) -> None:
     assert sorted(everything) == [f"job-{n:03}" for n in range(60)]
 
 
-def test_a_lease_that_ran_out_is_taken_back_once_and_counted(database: Database) -> None:
-    add(database, due())
-    [claimed] = claim(database)
-    with database.begin() as tx:
+def test_a_lease_that_ran_out_is_taken_back_once_and_counted(store: Store) -> None:
+    add(store, due())
+    [claimed] = claim(store)
+    with store.begin() as tx:
         assert tx.jobs.lost(UNTIL - SECOND, 10) == []
         assert tx.jobs.lost(UNTIL, 10) == [claimed]
         assert tx.jobs.take_back(claimed, UNTIL)
@@ -93,20 +84,20 @@ def test_a_lease_that_ran_out_is_taken_back_once_and_counted(database: Database)
     assert (back.lease_token, back.takeovers, back.due_at, back.version) == (None, 1, UNTIL, claimed.version)
 
 
-def test_a_worker_that_renews_keeps_its_jobs(database: Database) -> None:
-    add(database, due())
-    [claimed] = claim(database)
-    with database.begin() as tx:
+def test_a_worker_that_renews_keeps_its_jobs(store: Store) -> None:
+    add(store, due())
+    [claimed] = claim(store)
+    with store.begin() as tx:
         tx.jobs.renew("worker", UNTIL + 30 * SECOND)
         assert tx.jobs.lost(UNTIL, 10) == []
         assert not tx.jobs.take_back(claimed, UNTIL), "it was there after all"
 
 
-def test_jobs_given_back_are_due_when_told(database: Database) -> None:
-    add(database, due(0), due(1))
-    claim(database)
+def test_jobs_given_back_are_due_when_told(store: Store) -> None:
+    add(store, due(0), due(1))
+    claim(store)
     later = NOW + 5 * SECOND
-    with database.begin() as tx:
+    with store.begin() as tx:
         tx.jobs.give_back("worker", ["job-000"], later)
         tx.jobs.give_back("worker", ["job-001"], later, crashed=True)
         tx.jobs.give_back("somebody", ["job-000"], NOW)
@@ -116,26 +107,26 @@ def test_jobs_given_back_are_due_when_told(database: Database) -> None:
         assert tx.jobs.due(Effect.VERIFY, NOW, 10) == []
 
 
-def test_a_job_is_put_off_unless_somebody_has_it(database: Database) -> None:
-    one, two = add(database, due(0), due(1))
-    with database.begin() as tx:
+def test_a_job_is_put_off_unless_somebody_has_it(store: Store) -> None:
+    one, two = add(store, due(0), due(1))
+    with store.begin() as tx:
         tx.jobs.postpone(one, UNTIL)
         tx.jobs.postpone(two._replace(version=7), UNTIL)
         assert [job.id for job in tx.jobs.due(Effect.VERIFY, NOW, 10)] == ["job-001"]
-    claim(database)
-    with database.begin() as tx:
+    claim(store)
+    with store.begin() as tx:
         tx.jobs.postpone(two, UNTIL)
         assert tx.jobs.get(two.id).due_at == two.due_at
 
 
-def test_the_queue_gives_of_every_project_its_first_by_priority_then_age(database: Database) -> None:
+def test_the_queue_gives_of_every_project_its_first_by_priority_then_age(store: Store) -> None:
     add(
-        database,
+        store,
         *(queued(n) for n in range(5)), queued(7, priority=5), queued(8, due_at=NOW + SECOND),
         queued(1, "project-2", priority=-1), queued(9, "project-2", pool="other"),
         queued(6, lease_token="x", lease_until=UNTIL), due(50),
     )  # fmt: skip
-    with database.read() as tx:
+    with store.read() as tx:
         first = tx.jobs.waiting("gpu", NOW, 3)
         assert {(job.project_id, job.id) for job in first} == {
             ("project-1", "project-1-007"), ("project-1", "project-1-004"), ("project-1", "project-1-003"),
@@ -145,17 +136,17 @@ def test_the_queue_gives_of_every_project_its_first_by_priority_then_age(databas
         assert tx.jobs.waiting("none", NOW, 3) == []
 
 
-def test_a_job_whose_former_run_still_lives_waits_on(database: Database) -> None:
-    [job] = add(database, queued(1))
-    with database.begin() as tx:
+def test_a_job_whose_former_run_still_lives_waits_on(store: Store) -> None:
+    [job] = add(store, queued(1))
+    with store.begin() as tx:
         tx.runs.add_many([a_run(id="r", job_id=job.id)], NOW)
         assert tx.jobs.waiting("gpu", NOW, 3) == []
         tx.runs.save_many([(tx.runs.get("r"), None)])
         assert tx.jobs.waiting("gpu", NOW, 3) == [job]
 
 
-def test_a_lease_is_for_one_until_it_ends_or_runs_out(database: Database) -> None:
-    with database.begin() as tx:
+def test_a_lease_is_for_one_until_it_ends_or_runs_out(store: Store) -> None:
+    with store.begin() as tx:
         assert tx.leases.take("sweep", "a", NOW, UNTIL)
         assert not tx.leases.take("sweep", "b", NOW, UNTIL)
         assert tx.leases.take("another", "b", NOW, UNTIL)

@@ -1,0 +1,245 @@
+"""The smaller tables in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from orchestrator.domain.assets import Asset, AssetFile, AssetNotFound, AssetState
+from orchestrator.domain.errors import NotFound, StaleJob
+from orchestrator.domain.model import Comment, CommentType, JobId
+from tests.fakes.store.rows import RowsOfTx
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class CommentRow(NamedTuple):
+    comment: Comment
+
+    @property
+    def job_id(self) -> str:
+        return self.comment.job_id
+
+
+class MemoryComments:
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def add(self, job_id: str, *, at: datetime, author: str, kind: CommentType, title: str, text: str) -> int:
+        self._rows.step("add comment")
+        number = self._rows.next_serial()
+        self._rows.insert("comments", number, CommentRow(Comment(number, JobId(job_id), at, author, kind, title, text)))
+        return number
+
+
+class AssetRow(NamedTuple):
+    asset: Asset
+    deleted_at: datetime | None = None
+
+
+class FileOfAsset(NamedTuple):
+    asset_id: str
+    file: AssetFile
+    created_at: datetime
+
+
+class MemoryAssets:
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> None:
+        self._rows.step("publish assets")
+        for asset, files in published:
+            # the unique job id: whoever writes the same job's asset is waited for
+            self._rows.lock("asset of job", asset.job_id)
+            there = self._rows.get("asset of job", asset.job_id)
+            if there is None:
+                self._rows.put("asset of job", asset.job_id, asset.id)
+                self._rows.insert("assets", asset.id, AssetRow(replace(asset, created_at=at, updated_at=at)))
+            else:
+                self._rows.update("assets", there, lambda row, asset=asset: AssetRow(replace(
+                    row.asset, state=asset.state, name=asset.name, attributes=asset.attributes, updated_at=at,
+                    version=row.asset.version + 1,
+                )))  # fmt: skip
+            self._drop_files(asset.id)
+            for file in files:
+                self._rows.insert("asset files", file.id, FileOfAsset(asset.id, file, at))
+
+    def _files(self, asset_id: str) -> list[tuple[str, AssetFile]]:
+        return [(key, row.file) for key, row in self._rows.all("asset files") if row.asset_id == asset_id]
+
+    def _drop_files(self, asset_id: str) -> None:
+        for key, _ in self._files(asset_id):
+            self._rows.lock("asset files", key)
+            self._rows.put("asset files", key, None)
+
+    def set_state(self, asset_id: str, source: AssetState, target: AssetState, at: datetime) -> None:
+        self._rows.step("set state of asset")
+
+        def moved(row: AssetRow) -> AssetRow | None:
+            if row.asset.state is not source:
+                return None
+            return row._replace(asset=replace(row.asset, state=target, updated_at=at, version=row.asset.version + 1))
+
+        if not self._rows.update("assets", asset_id, moved):
+            raise StaleJob(f"asset {asset_id} is not {source} any more", asset_id=asset_id)
+
+    def get(self, asset_id: str, project_id: str | None = None) -> tuple[Asset, list[AssetFile]]:
+        self._rows.step("get asset")
+        row = self._rows.get("assets", asset_id)
+        if row is None or row.deleted_at is not None or project_id not in {None, row.asset.project_id}:
+            raise NotFound(f"there is no asset {asset_id}", asset_id=asset_id)
+        return row.asset, sorted((file for _, file in self._files(asset_id)), key=lambda file: file.name)
+
+    def page(self, project_id: str | None, before: str | None, limit: int) -> list[Asset]:
+        self._rows.step("page of assets")
+        found = [
+            row.asset for _, row in self._rows.all("assets")
+            if row.deleted_at is None and project_id in {None, row.asset.project_id}
+            and (before is None or row.asset.id < before)
+        ]  # fmt: skip
+        return sorted(found, key=lambda asset: asset.id, reverse=True)[:limit]
+
+    def drop_of_job(self, job_id: str, at: datetime) -> list[str]:
+        self._rows.step("drop asset")
+        asset_id = self._rows.get("asset of job", job_id)
+        if asset_id is None:
+            return []
+        keys = [file.key for _, file in self._files(asset_id)]
+        self._rows.update("assets", asset_id, lambda row: row._replace(
+            asset=replace(row.asset, state=AssetState.DELETED), deleted_at=at
+        ))  # fmt: skip
+        self._drop_files(asset_id)
+        return keys
+
+
+class MemoryLibrary:
+    """Only what the sweeps ask for; pages and shares are the SQL's business."""
+
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def due(self, now: datetime, limit: int) -> list[Asset]:
+        self._rows.step("due assets")
+        assets = [row.asset for _, row in self._rows.all("assets")]
+        due = [asset for asset in assets if asset.due_at is not None and asset.due_at <= now]
+        return sorted(due, key=lambda asset: asset.due_at)[:limit]  # type: ignore[arg-type, return-value]  # it is there
+
+    def get(self, asset_id: str, project_id: str | None, *, shared_at: datetime | None = None) -> Asset:
+        del shared_at  # nobody shares here
+        self._rows.step("get asset")
+        row = self._rows.get("assets", asset_id)
+        if row is None or row.deleted_at is not None or project_id not in {None, row.asset.project_id}:
+            raise AssetNotFound(f"there is no asset {asset_id}", asset_id=asset_id)
+        return row.asset
+
+    def save(self, asset: Asset, **values: Any) -> Asset:
+        self._rows.step("save asset")
+        hidden = {name: values.pop(name) for name in ("deleted_at",) if name in values}
+
+        def saved(row: AssetRow) -> AssetRow | None:
+            if row.asset.version != asset.version:
+                return None
+            return row._replace(asset=replace(row.asset, **values, version=asset.version + 1), **hidden)
+
+        if not self._rows.update("assets", asset.id, saved):
+            raise StaleJob(f"asset {asset.id} was changed by somebody else meanwhile", asset_id=asset.id)
+        return self._rows.get("assets", asset.id).asset
+
+    def files(self, asset_ids: Sequence[str]) -> dict[str, list[AssetFile]]:
+        self._rows.step("files of assets")
+        rows = sorted((row for _, row in self._rows.all("asset files")), key=lambda row: (row.created_at, row.file.id))
+        return {asset_id: [row.file for row in rows if row.asset_id == asset_id] for asset_id in asset_ids}
+
+    def drop_expired_tokens(self, now: datetime) -> int:
+        del now
+        self._rows.step("drop tokens")
+        return 0
+
+
+class MemoryKeys:
+    """Projects only; keys are the dialects' business."""
+
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def add_project(self, project_id: str, name: str, at: datetime, attributes: Mapping[str, object]) -> bool:
+        del name, at
+        self._rows.step("add project")
+        self._rows.lock("projects", project_id)
+        if self._rows.get("projects", project_id) is not None:
+            return False
+        self._rows.put("projects", project_id, dict(attributes))
+        return True
+
+    def shares(self, project_ids: Sequence[str]) -> dict[str, int]:
+        self._rows.step("shares")
+        return {each: 1 for each in project_ids if self._rows.get("projects", each) is not None}
+
+
+class LeaseRow(NamedTuple):
+    token: str
+    until: datetime
+    last_run_at: datetime | None
+
+
+class MemoryLeases:
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def take(self, name: str, token: str, now: datetime, until: datetime, *, not_since: datetime | None = None) -> bool:
+        self._rows.step("take lease")
+        self._rows.lock("leases", name)
+        if self._rows.get("leases", name) is None:
+            self._rows.put("leases", name, LeaseRow("", _LONG_AGO, None))
+
+        def taken(row: LeaseRow) -> LeaseRow | None:
+            done_lately = not_since is not None and row.last_run_at is not None and row.last_run_at > not_since
+            return None if row.until > now or done_lately else LeaseRow(token, until, row.last_run_at)
+
+        return self._rows.update("leases", name, taken)
+
+    def renew(self, name: str, token: str, until: datetime) -> None:
+        self._rows.step("renew lease")
+        self._rows.update("leases", name, lambda row: row._replace(until=until) if row.token == token else None)
+
+    def end(self, name: str, token: str, now: datetime) -> None:
+        self._rows.step("end lease")
+        self._rows.update("leases", name, lambda row: LeaseRow(token, now, now) if row.token == token else None)
+
+    def lock(self, name: str) -> None:
+        self._rows.step("lock")
+        self._rows.lock("advisory", name)
+
+    def last_runs(self) -> dict[str, datetime | None]:
+        self._rows.step("last runs")
+        return {name: row.last_run_at for name, row in self._rows.all("leases")}
+
+
+class Elsewhere:
+    """Tables that nothing here is written to: what the sweeps find there is nothing."""
+
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def drop_expired(self, now: datetime) -> int:
+        del now
+        self._rows.step("drop expired rows")
+        return 0
+
+    def expired(self, now: datetime) -> int:
+        del now
+        self._rows.step("expired rows")
+        return 0
+
+    def due(self, now: datetime, limit: int) -> list[object]:
+        del now, limit
+        self._rows.step("due rows")
+        return []
+
+    def deleted_before(self, at: datetime, limit: int) -> list[tuple[str, str | None]]:
+        del at, limit
+        self._rows.step("deleted rows")
+        return []

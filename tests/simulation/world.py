@@ -1,0 +1,277 @@
+"""One schedule: a storm over processes and people, then calm, and the promises are looked at."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+from orchestrator.adapters.celery_options import BY_SWEEPS
+from orchestrator.app.app import App
+from orchestrator.app.context import Context, Pool, Timing
+from orchestrator.domain.actors import Actor, Caller, Role
+from orchestrator.domain.commands import Effect
+from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.states import STATES, JobState
+from tests.builders import NOW
+from tests.fakes.app import PROFILES, PlainBox
+from tests.simulation import weather
+from tests.simulation.outside import StormyBroker, StormyProber, StormyStorage, StormyTrainer, a_store
+from tests.simulation.scheduler import Died, Process, Scheduler, Stuck
+from tests.simulation.threads import under
+from tests.simulation.watch import HALF_WAY, Watch
+
+T = TypeVar("T")
+
+STORM_S = 110.0
+MAX_STEPS = 60_000
+SETTLING_ROUNDS = 200
+_SWEEP_OF = {effect.value: sweep for effect, sweep in BY_SWEEPS.items()}
+PROFILES_BY_NAME = {profile.name: profile for profile in PROFILES}
+
+
+class NoAnswer(Exception):
+    """The process that was asked died; whoever asked does not know what was done."""
+
+
+class World:
+    """Everything of one schedule, made from its seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.weather = weather.drawn(self.chance)
+        self.scheduler = Scheduler(self.chance)
+        self.is_stormy = False
+        self.is_over = False
+        self.slots = self.chance.choice((1, 2, 3))
+        self.store = a_store(self)
+        self.storage = StormyStorage(self)
+        self.trainer = StormyTrainer(self)
+        self.prober = StormyProber(self)
+        self.broker = StormyBroker(self)
+        self.watch = Watch(self)
+        self.processes: dict[str, Process] = {}
+        self.people: list[object] = []
+        self.busy_people = 0
+        self.complaints: list[str] = []
+        self.owners = {name: Caller(name, Role.USER, f"owner of {name}") for name in ("project-1", "project-2")}
+        self.strangers = {"project-1": self.owners["project-2"], "project-2": self.owners["project-1"]}
+        self.reviewer = Caller("people", Role.REVIEWER, "a reviewer")
+        self.admin = Caller("people", Role.ADMIN, "an admin")
+        self.app = self.built()
+        with self.store.begin() as tx:
+            for project in ("project-1", "project-2", "people"):
+                tx.keys.add_project(project, project, NOW, {})
+
+    def built(self) -> App:
+        """The use cases of a new process."""
+        context = Context(
+            store=self.store, storage=self.storage, prober=self.prober, pools={"gpu": Pool(self.trainer, self.slots)},
+            waker=self.broker, secret_box=PlainBox(), profiles=PROFILES_BY_NAME, timing=Timing(),
+            clock=self.scheduler.clock,
+        )  # fmt: skip
+        app = App(context)
+        app.engine.report = app.runs.report = self._reported
+        return app
+
+    def _reported(self, event: str, fields: dict[str, object]) -> None:
+        """What the machine logs: the weather may break a step, but nothing may break the writing of its outcome."""
+        error = str(fields.get("error", ""))
+        if event in {"settling_crashed", "run_not_settled"} or (event == "step_crashed" and "a bug" not in error):
+            self.complaints.append(f"{event}: {error}")
+
+    # what every call to the outside passes
+
+    def call(self) -> None:
+        """Somewhere between two instructions: others may go on, time may pass, the process may die."""
+        chance, conditions = self.chance.random(), self.weather
+        task = self.scheduler.task
+        if task is None:
+            return
+        if chance < conditions.kill / 4 and task.process is not None:
+            task.process.is_dead = True
+            raise Died
+        chance = self.chance.random()
+        if chance < conditions.hang:
+            self.scheduler.pause(self.chance.uniform(5, 90))
+        elif chance < conditions.switch:
+            self.scheduler.pause(self.chance.expovariate(20))
+        else:
+            self.scheduler.pause(0.001)
+
+    def ask(self, work: Callable[[App], T]) -> T:
+        """A person's request to one of the API processes. Raises NoAnswer, and what the use case raises."""
+        scheduler, task = self.scheduler, self.scheduler.task
+        assert task is not None
+        scheduler.pause(self.chance.expovariate(2))
+        alive = [p for p in self.processes.values() if p.name.startswith("api") and not p.is_dead]
+        if not alive:
+            raise NoAnswer
+        task.process = self.chance.choice(alive)
+        try:
+            return work(task.process.extra["app"])  # type: ignore[arg-type]  # put there by `start`
+        except Died:
+            if self.is_over:
+                raise
+            raise NoAnswer from None
+        finally:
+            task.process = None
+
+    # processes
+
+    def start(self, name: str) -> Process:
+        skew_s = self.chance.uniform(-1, 1) * self.weather.skew_s
+        process = self.processes[name] = Process(name, skew_s)
+        app = process.extra["app"] = self.built()
+        if name.startswith("worker"):
+            for what, work in (("effects", self._drain_all), ("sweeps", self._sweep_due), ("messages", self._answer)):
+                self.scheduler.spawn(f"{name} {what}", lambda work=work: work(app), process, self.chance.uniform(0, 5))
+        return process
+
+    def _drain_all(self, app: App) -> None:
+        while True:
+            for effect in app.engine.effects:
+                self._do(lambda effect=effect: app.engine.drain(effect))
+            self.scheduler.pause(self.chance.uniform(5, 25))
+
+    def _sweep_due(self, app: App) -> None:
+        while True:
+            self._do(lambda: app.sweeper.run_due(on_error=self._broke))
+            self.scheduler.pause(self.chance.uniform(4, 20))
+
+    def _answer(self, app: App) -> None:
+        while True:
+            name = self.broker.take()
+            if name is None:
+                self.broker.idle.append(self.scheduler.task)
+                self.scheduler.sleep()
+                continue
+            name = _SWEEP_OF.get(name, name)
+            if name in app.sweeper.names():
+                self._do(lambda name=name: app.sweeper.run(name))
+            else:
+                self._do(lambda name=name: app.engine.drain(Effect(name)))
+            self.scheduler.pause(0.01)
+
+    def _do(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception as exc:  # noqa: BLE001  as a worker does; what is no expected error is a finding
+            self._broke("work", exc)
+
+    def _broke(self, name: str, error: Exception) -> None:
+        if not isinstance(error, UnderstudyError):
+            self.complaints.append(f"{name}: {error!r}")
+
+    def demon(self) -> None:
+        """Kills, restarts, and puts clocks forward."""
+        while True:
+            self.scheduler.pause(self.chance.uniform(2, 15))
+            for process in list(self.processes.values()):
+                if process.is_dead:
+                    self.start(process.name)
+                elif self.chance.random() < self.weather.kill * 2:
+                    process.is_dead = True
+            if self.chance.random() < self.weather.jump:
+                self.scheduler.jumped_s += self.chance.choice((1, 31, 120, 1000))
+
+    # the whole
+
+    def storm(self, people: Callable[[World], None]) -> None:
+        """Everybody at once, until the people are done or had enough."""
+        self.is_stormy = True
+        names = ["api-1", "worker-1", "worker-2", *(["worker-3"] if self.chance.random() < 0.3 else [])]
+        for name in names:
+            self.start(name)
+        self.scheduler.spawn("demon", self.demon)
+        people(self)
+        ends_s = self.chance.uniform(20, STORM_S)
+        self.scheduler.run(
+            lambda: self.watch.bad or self.scheduler.now_s > ends_s or not self.busy_people,  # type: ignore[arg-type, return-value]  # any truth will do
+            at_most_steps=MAX_STEPS,
+        )
+        self.is_over = True
+        for process in self.processes.values():
+            process.is_dead = True
+        self.scheduler.close()
+        self.is_stormy = False
+        self.weather = weather.CALM
+        self._check()
+
+    def settle(self) -> None:
+        """Run a fresh process until it has nothing to do; people say yes to whatever waits for them."""
+        self.app = self.built()
+        self.scheduler.now_s += 100.0  # whoever hung has given up, and calls under way have ended
+        for _ in range(SETTLING_ROUNDS):
+            self.tick()
+            said = self._say_yes()
+            next_s = self._next_s()
+            if next_s is None and not said:
+                return
+            if not said:
+                self.scheduler.now_s = max(self.scheduler.now_s + 1.0, next_s or 0.0)
+        raise Stuck(f"not quiet after {SETTLING_ROUNDS} rounds: {[r.job for r in self.watch._jobs()]}")
+
+    def tick(self) -> None:
+        self._do(lambda: self.app.sweeper.run_due(on_error=self._broke))
+        for effect in self.app.engine.effects:
+            self._do(lambda effect=effect: self.app.engine.drain(effect))
+        self._check()
+
+    def _check(self) -> None:
+        if self.watch.bad:
+            raise self.watch.bad[0]
+        if self.complaints:
+            raise AssertionError(self.complaints[0])
+
+    def _say_yes(self) -> bool:
+        said = False
+        for row in self.watch._jobs():
+            if row.job.state is JobState.MANUAL_VERIFYING:
+                self.app.review.approve(self.reviewer, row.job.id)
+                said = True
+        return said
+
+    def _next_s(self) -> float | None:
+        """When something is due next of what the machine has to do; None: it has nothing to do."""
+        data = self.store.data
+        times = [at for row in self.watch._jobs() if STATES[row.job.state].owner is Actor.SYSTEM
+                 or row.job.effect is Effect.RETRY for at in (row.job.lease_until or row.job.due_at,)]  # fmt: skip
+        times += [row.due_at for row in data.table("runs").values() if row.due_at is not None]
+        times += [row.due_at for row in data.table("files").values() if row.file.state in HALF_WAY]
+        if not times:
+            return None
+        # sweeps have intervals of their own, the longest of these is half a minute
+        at_s = min((at - NOW).total_seconds() for at in times if at is not None) - self.scheduler.jumped_s
+        return max(at_s, self.scheduler.now_s + 5.0)
+
+    def clean(self) -> None:
+        """The longest time limit passes, and everything is swept."""
+        self.scheduler.now_s += timedelta(days=40).total_seconds()
+        for _ in range(4):
+            for name in self.app.sweeper.names():
+                self._do(lambda name=name: self.app.sweeper.run(name, force=True))
+            self.scheduler.now_s += 7200
+        self._check()
+
+
+@contextmanager
+def a_world(seed: int) -> Iterator[World]:
+    """A world whose use cases run by its scheduler."""
+    world = World(seed)
+    with under(world.scheduler, world.chance):
+        yield world
+
+
+def run(seed: int, people: Callable[[World], None]) -> World:
+    """One schedule. Raises AssertionError if a promise was not kept."""
+    with a_world(seed) as world:
+        world.storm(people)
+        world.settle()
+        world.watch.check_quiet()
+        world.clean()
+        world.watch.check_clean()
+    return world

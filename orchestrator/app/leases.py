@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from orchestrator.app.context import Context
@@ -16,6 +17,8 @@ from orchestrator.ports.store import Tx
 BEAT_LEASE: Final = "beat"
 WORKER_LEASES: Final = "worker:"
 _NAME_LIMIT: Final = 64
+
+_log = logging.getLogger(__name__)
 
 Renew = Callable[[Tx, datetime], object]  # writes until when a claim holds
 
@@ -61,9 +64,18 @@ class Keeper:
                 if not claims:
                     self._is_running = False
                     return
-            try:
-                for renew in claims:
-                    with self._context.store.lease() as tx:
-                        renew(tx, self._context.clock() + lease)
-            except DatabaseUnavailable:
-                continue  # a lease may run out; then another worker does the work, and this one's write loses
+            for renew in claims:
+                self._renew(renew, lease)
+
+    def _renew(self, renew: Renew, lease: timedelta) -> None:
+        """One claim's. Whatever happens to it, the thread goes on, and so do the others' leases.
+
+        A lease that is not renewed may run out; then another worker does the work, and this one's write loses.
+        """
+        try:
+            with self._context.store.lease() as tx:
+                renew(tx, self._context.clock() + lease)
+        except DatabaseUnavailable:
+            pass  # whoever works with it says so
+        except Exception:  # noqa: BLE001  a bug in one renewal must not let the leases of all others run out
+            _log.exception("lease_not_renewed")

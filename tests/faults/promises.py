@@ -24,7 +24,7 @@ SHOWN: Final = 3
 # What the log of a healthy installation never has, whatever happens around it.
 _BUGS: Final = frozenset(
     {"request failed", "tick_failed", "sweep_failed", "step_crashed", "settling_crashed", "run_not_settled",
-     "outcome_refused", "after_commit_failed"}
+     "outcome_refused", "after_commit_failed", "lease_not_renewed"}
 )  # fmt: skip
 _SECRETS: Final = re.compile(r"X-Amz-Signature=|X-Amz-Credential=|understudy_[A-Za-z0-9_-]{40}")
 

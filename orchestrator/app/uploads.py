@@ -279,7 +279,7 @@ class Uploads:
             sealed = tx.files.of_job(job_id, FileState.SEALED)
             held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
-            lacking = profile.lacking(job.switches, held) | problems
+            lacking = profile.lacking(job.switches, tx.reads.sheet(job_id).attributes, held) | problems
             ask = Ask(
                 Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name,
                 Given(missing=tuple(lacking.values())), message="",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from orchestrator.app.app import App
 from orchestrator.dialects.metastudio.operations import OPERATIONS
-from tests.dialects.metastudio.conftest import LiveClock, profiles
+from tests.dialects.conftest import LiveClock, profiles
 from tests.fakes.app import World, a_world
 
 # The SDK's own models of what its operations send, by the words that they are named with there.

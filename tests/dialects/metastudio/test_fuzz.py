@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from orchestrator.app.app import App
 from orchestrator.dialects.metastudio.operations import OPERATIONS
+from orchestrator.domain.actors import Role
 from tests.dialects.conftest import LiveClock, profiles
 from tests.fakes.app import World, a_world
 
@@ -78,7 +79,7 @@ def quick_world(url: str) -> Iterator[World]:
 def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[[App], str]) -> None:
     world = quick_world
     base = server(world.app)
-    token = world.app.keys.create("project-1", "user", "fuzz").token  # type: ignore[arg-type]  # a word of Role
+    token = world.app.keys.create("project-1", Role.USER, "fuzz").token
     job = world.draft("metastudio")
     asset = world.app.library.create(world.owner, "VIDEO", "Clip", attributes={})
     file = world.app.asset_files.open(world.owner, asset.id, "MAIN", "a.mp4", size_bytes=3).file

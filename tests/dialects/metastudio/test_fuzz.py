@@ -121,6 +121,15 @@ def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[
         ask()
 
 
+@pytest.mark.parametrize("path", ["/project-1/user/jobs/%0A0", "/%0A0", "/project-1/%0D%0A/jobs"])
+def test_a_line_end_in_a_path_is_answered_in_the_vendors_form(
+    quick_world: World, server: Callable[[App], str], path: str
+) -> None:
+    answer = httpx.get(f"{server(quick_world.app)}/v1{path}", trust_env=False)
+    assert answer.status_code == 400
+    assert answer.json()["error_code"].startswith("MSS.")
+
+
 @settings(max_examples=100, deadline=None)
 @given(value=st.binary(max_size=80), date=st.binary(max_size=20))
 def test_no_authorization_breaks_the_check(value: bytes, date: bytes) -> None:

@@ -182,10 +182,11 @@ class Intake:
         """
         with self._context.store.read() as tx:
             job = tx.jobs.get(job_id, caller.project_id)
+            attributes = tx.reads.sheet(job_id).attributes
         profile = self._context.profile_of(job)
         ask = Ask(Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name, description=why, message="")
         plan(profile, job, ask, self._context.clock())
-        self._media.bind_named(caller, job_id)
+        self._media.bind_named(caller, job_id, attributes)
         with self._context.store.read() as tx:
             held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         problems = {}

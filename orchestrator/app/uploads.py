@@ -258,7 +258,7 @@ class Uploads:
         # refused for another reason, it must not have sealed anything
         plan(self._context.profile_of(detail.job), detail.job,
              Ask(Command.SUBMIT, actor_of(caller, detail.job, Command.SUBMIT)), self._context.clock())  # fmt: skip
-        if self._media.bind_named(caller, job_id):
+        if self._media.bind_named(caller, job_id, detail.sheet.attributes):
             detail = self._jobs.show(caller, job_id)
         problems: dict[FileKind, str] = {}
         for file in detail.files:

@@ -28,7 +28,7 @@ class MediaRules:
         image_formats: of jpeg, png, webp ("jpg" is taken too).
         min_side, max_side: bounds of a picture's shorter and longer side in pixels.
         document_formats: of pdf, jpeg, png.
-        audio_formats: of wav, mp3, m4a, ogg, flac.
+        audio_formats: of wav, mp3, m4a, ogg, flac, and zip: sound files packed together, whose length is not judged.
     """
 
     name: str = ""
@@ -231,7 +231,7 @@ def _unmeasured(facts: MediaFacts) -> Reason | None:
     """A file nobody found fault with, but whose decisive facts are missing, is not accepted."""
     if facts.kind is MediaKind.VIDEO and facts.display is None:
         return Reason("decode_failed", "display", None, None, "file", "No picture of the video could be decoded.")
-    if facts.kind in {MediaKind.VIDEO, MediaKind.AUDIO} and facts.duration_s is None:
+    if facts.kind in {MediaKind.VIDEO, MediaKind.AUDIO} and facts.duration_s is None and facts.container != "zip":
         return Reason("duration_unknown", "duration_s", None, None, "file", "The length could not be measured.")
     if facts.kind is MediaKind.IMAGE and facts.display is None:
         return Reason("image_unrecognized", "display", None, None, "file", "The picture could not be read.")

@@ -10,7 +10,7 @@ from typing import Final, cast
 import av
 import av.error
 
-from orchestrator.adapters.media import decode, isobmff, isobmff_view
+from orchestrator.adapters.media import archive, decode, isobmff, isobmff_view
 from orchestrator.adapters.media.findings import MIB, Report, Unusable, corrupt, finding
 from orchestrator.adapters.media.isobmff_boxes import MAX_SAMPLES
 from orchestrator.adapters.media.isobmff_track import SOUND, VIDEO
@@ -27,17 +27,21 @@ _PCM: Final = frozenset({1, 3, 6, 7, 0xFFFE})
 
 
 def probe_audio(reader: Reader, report: Report) -> None:
-    """Codec and length of a sound file. Raises Unusable."""
+    """Codec and length of a sound file, or what is in a ZIP of them. Raises Unusable."""
     head = reader.read_at(0, HEAD_BYTES)
     found = sniff(head)
-    if found not in DEMUXERS:
-        what = guess(head) if found is None else found.upper()
-        if found is not None:
-            report.facts["container"] = found
-            return
+    if found is None:
+        what = guess(head)
         message = f"This is not a sound file (it begins like {what})."
         raise Unusable(finding("audio_unrecognized", "container", message, measured=what))
     report.facts["container"] = found
+    if found == "zip":
+        archive.probe_sounds(reader, frozenset(DEMUXERS))
+    elif found in DEMUXERS:
+        _probe_sound(reader, report, found)
+
+
+def _probe_sound(reader: Reader, report: Report, found: str) -> None:
     pieces: list[Piece] | None = None
     if found == "isobmff":
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import zipfile
 import zlib
 
 import pytest
@@ -117,6 +118,57 @@ def test_other_letters():
     assert codes(PDF % (b"/Encrypt 5 0 R", b""), RULES, MediaKind.DOCUMENT) == ["document_corrupt"]
     assert codes(b"MZ\x90\0", RULES, MediaKind.DOCUMENT) == ["document_unrecognized"]
     assert codes(picture("WEBP"), RULES, MediaKind.DOCUMENT) == ["document_format_not_allowed"]
+
+
+def packed(*files, packing=zipfile.ZIP_DEFLATED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", packing) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def protected():
+    """A ZIP whose list says that its file is encrypted."""
+    whole = bytearray(packed(("a.wav", generator().wav(1, 8000))))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        whole[whole.index(signature) + flags] |= 1
+    return bytes(whole)
+
+
+def claiming(size):
+    """A ZIP whose list says that its file unpacks to `size` bytes."""
+    whole = bytearray(packed(("a.wav", generator().wav(1, 8000))))
+    struct.pack_into("<I", whole, whole.index(b"PK\x01\x02") + 24, size)
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("whole", "expected"),
+    [
+        (lambda wav: packed(("a.wav", wav), ("more/b.wav", wav), ("__MACOSX/._a.wav", b"x"), ("empty/", b"")), []),
+        (
+            lambda wav: packed(("\xe4.wav", wav), packing=zipfile.ZIP_STORED),
+            [],
+        ),
+        (lambda wav: packed(("a.wav", wav), ("b.txt", b"hello")), ["audio_unrecognized"]),
+        (lambda wav: packed(("a.wav", wav), ("b.zip", packed(("a.wav", wav)))), ["audio_unrecognized"]),
+        (lambda _: packed(), ["audio_unrecognized"]),
+        (lambda wav: packed(("../a.wav", wav)), ["container_corrupt"]),
+        (lambda wav: packed(("a.wav", wav), packing=zipfile.ZIP_LZMA), ["container_corrupt"]),
+        (lambda wav: packed(("a.wav", wav))[:-30], ["container_corrupt"]),
+        (lambda _: packed(*((f"{n}.wav", b"") for n in range(101))), ["container_limits"]),
+        (lambda _: claiming(2**32 - 2), ["container_limits"]),
+        (lambda _: protected(), ["encrypted"]),
+    ],
+)
+def test_a_zip_holds_sound_and_nothing_else(whole, expected):
+    rules = MediaRules(audio_formats=("zip", "wav"))
+    assert codes(whole(generator().wav(1, 8000)), rules, MediaKind.AUDIO) == expected
+
+
+def test_a_zip_is_taken_only_where_the_profile_says_so():
+    assert codes(packed(("a.wav", generator().wav(1, 8000))), RULES, MediaKind.AUDIO) == ["audio_format_not_allowed"]
 
 
 @pytest.mark.parametrize("size", [None, 0, 0xFFFFFFFF, 10**6])

@@ -179,6 +179,7 @@ def _containers() -> list[Odd]:
         Odd("mpeg-ts", lambda: g.mux("mpegts", [g.vtrack(g.h264(), 200)]), METASTUDIO, foreign),
         Odd("flv", lambda: g.mux("flv", [g.vtrack(g.h264(), 200)]), METASTUDIO, foreign),
         Odd("heic brand", lambda: edited(lambda m: m.top[0].put(0, ">4s", b"heic")), METASTUDIO, foreign),
+        Odd("heim brand", lambda: edited(lambda m: m.top[0].put(0, ">4s", b"heim")), METASTUDIO, foreign),
         Odd("matroska doctype", lambda: webm(doctype="matroska"), OPAQUE, foreign),
         Odd("wave file", lambda: g.wav(5), METASTUDIO, foreign),
         Odd(
@@ -220,6 +221,7 @@ def _times() -> list[Odd]:
         Odd("one late block", late_block, OPAQUE, ("timestamp_gap",)),
         Odd("fragments that jump", jumping_fragments, METASTUDIO, ("duration_too_long", "timestamp_gap")),
         Odd("sample of 2000 s", lambda: edited(table(b"stts", 12, ">I", 12800 * 2000)), METASTUDIO, ("timestamp_gap",)),
+        Odd("no samples", lambda: edited(table(b"stsz", 4, ">II", 0, 0)), METASTUDIO, (short, lie)),
         Odd("reordered pictures", lambda: reordered(180), METASTUDIO),
     ]
 
@@ -272,6 +274,7 @@ def _damaged() -> list[Odd]:
     return [
         Odd("cut behind the header", lambda: cut(generator().fast(mp4()), 0.9), METASTUDIO, early),
         Odd("cut before the header", lambda: cut(mp4(), 0.7), METASTUDIO, early),
+        Odd("cut in its first box", lambda: mp4()[:24], METASTUDIO, early),
         Odd("cut fragments", lambda: cut(whole(), 0.9), METASTUDIO),
         Odd("cut fragments too short", lambda: cut(whole(), 0.3), METASTUDIO, ("duration_too_short",)),
         Odd("cut recording", lambda: cut(webm(365), 0.9), OPAQUE),
@@ -292,10 +295,12 @@ def _pictures() -> list[Odd]:
         )
         for turn in g.MATRICES
     ]
+    unset = lambda movie: movie.video().get(b"tkhd").put(40, ">9i", *[0] * 9)  # noqa: E731
     narrow = lambda: g.clip("libx264", 1440, 1080, n=50, sar="4:3")  # noqa: E731
     wide = lambda: g.uint("54B0", 2560) + g.uint("54BA", 1080)  # noqa: E731
     return [
         *turned,
+        Odd("turned by nothing", lambda: edited(unset), METASTUDIO),
         Odd("pixels 4:3", lambda: g.mux("mp4", [g.vtrack(narrow(), 200)]), METASTUDIO, ("pixel_aspect_not_square",)),
         Odd("display size", lambda: webm(extra_video=wide()), replace(OPAQUE, sizes=()), ("pixel_aspect_not_square",)),
         Odd("crop asked for", lambda: webm(extra_video=g.uint("54AA", 8)), OPAQUE),

@@ -72,6 +72,7 @@ longest_delay = "1s"
 WHOLE_SCRIPT = """
 run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
 {{ sha256sum inputs/training_video* || shasum -a 256 inputs/training_video*; }} | cut -c1-64 > outputs/model.npz
+cp outputs/model.npz outputs/thumbnail.png
 """
 STAGE_SCRIPT = """
 run=$(basename "$UNDERSTUDY_RUN_DIR"); echo "$run" >> {started}; sleep {seconds}
@@ -209,7 +210,7 @@ class OwnProcess(Server):
     def child(self) -> Child:
         return Child(
             name=self.name, argv=self._argv, env=self.env(), cwd=self.dir, log_path=self.dir / "log",
-            ready=self.readiness(), stop_timeout_s=30,
+            ready=self.readiness(), ready_timeout_s=90, stop_timeout_s=30,
         )  # fmt: skip
 
     def readiness(self) -> Callable[[], bool] | None:
@@ -269,11 +270,13 @@ def beat(
     return CeleryProcess(installation, "beat", module=module, ready=ready, variables=variables)
 
 
-def wait_until(holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str) -> float:
+def wait_until(
+    holds: Callable[[], object], limit_s: float, told: Callable[[], str] = str, every_s: float = 0.02
+) -> float:
     """Ask until yes; gives how long it took. Raises TimeoutError with what `told` says."""
     began_s = time.monotonic()
     while not holds():
         if time.monotonic() - began_s > limit_s:
             raise TimeoutError(f"not within {limit_s} s: {told()}")
-        time.sleep(0.02)
+        time.sleep(every_s)
     return time.monotonic() - began_s

@@ -24,6 +24,7 @@ from orchestrator.domain.errors import DatabaseUnavailable, Refused
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Job, JobId, Move
 from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.store import Tx
 
 Report = Callable[[str, dict[str, object]], None]  # event and fields, for the process's log
@@ -203,11 +204,16 @@ class Engine:
         """Lease what we carry on, and join to each move what the next step can tell now: one write instead of two."""
         writing = {move.before.id: self._held(token, move, now) for move in moves}
         told: list[Outcome] = []
+        dossiers: dict[str, Dossier] = {}  # nothing that they hold changes between the steps
         for effect, step in self._steps.items():
             jobs = [m.after for m in writing.values() if m.after.lease_token == token and m.after.effect is effect]
             if step.ahead is None or not jobs:
                 continue
-            for outcome in step.ahead(tx, jobs):
+            unread = [job.id for job in jobs if job.id not in dossiers]
+            if unread:
+                dossiers |= tx.reads.dossiers(unread)
+            known = [job for job in jobs if job.id in dossiers]  # one that is gone loses its move anyway
+            for outcome in step.ahead(known, dossiers):
                 further = self._planned(token, outcome, now) if outcome.ask is not None else None
                 if further is not None:  # else in its own time, with what may be wrong about it
                     both = joined(writing[further.before.id], further)

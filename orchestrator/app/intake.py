@@ -38,6 +38,7 @@ from orchestrator.ports.store import Tx
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
 _NAME_LIMIT: Final = 256
+_ARRIVED: Final = (FileState.SEALED, FileState.DELETING, FileState.DELETED)
 
 
 class Want(NamedTuple):
@@ -181,10 +182,11 @@ class Intake:
         """
         with self._context.store.read() as tx:
             job = tx.jobs.get(job_id, caller.project_id)
+            attributes = tx.reads.sheet(job_id).attributes
         profile = self._context.profile_of(job)
         ask = Ask(Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name, description=why, message="")
         plan(profile, job, ask, self._context.clock())
-        self._media.bind_named(caller, job_id)
+        self._media.bind_named(caller, job_id, attributes)
         with self._context.store.read() as tx:
             held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         problems = {}
@@ -197,9 +199,11 @@ class Intake:
         def work(tx: Tx) -> Move:
             now = tx.jobs.get(job_id)
             sealed = tx.files.of_job(job_id, FileState.SEALED)
+            held_now = frozenset(file.kind for file in sealed)
+            said = tx.reads.sheet(job_id).attributes
             lacking = {
                 kind: f"{kind.replace('_', ' ')} not confirmed" if kind in confirmed_first else lack
-                for kind, lack in profile.lacking(now.switches, frozenset(file.kind for file in sealed)).items()
+                for kind, lack in profile.lacking(now.switches, said, held_now).items()
                 if kind in confirmed_first or kind in there_first
             }
             given = Given(missing=tuple((lacking | problems).values()))
@@ -275,7 +279,7 @@ class Intake:
         return job, [self._signed(file) for file in files] if said else []
 
     def page(self, query: JobQuery) -> tuple[Sequence[JobSummary], int, Mapping[str, Sequence[File]]]:
-        """A page of jobs, the number of all matches, and the sealed files of every job of the page.
+        """A page of jobs, the number of all matches, and the files of its jobs that are or were sealed.
 
         The query's project has been checked by whoever built it.
         """
@@ -283,7 +287,7 @@ class Intake:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
         with self._context.store.read() as tx:
             found = tx.reads.page(query)
-            held = tx.files.of_jobs([each.job.id for each in found], FileState.SEALED) if found else {}
+            held = tx.files.of_jobs([each.job.id for each in found], *_ARRIVED) if found else {}
             return found, tx.reads.count(query), held
 
     # uploads of one call

@@ -132,7 +132,7 @@ class Jobs:
             actor = actor_of(caller, job, command)
             completed = frozenset(tx.runs.succeeded([job.id])[job.id]) if job.approved else frozenset()
             held = _held(tx, job) if command in _LOOKS_AT_FILES else frozenset()
-            missing = self._missing(job, held) if command in _NEEDS_MATERIAL else ()
+            missing = self._missing(job, tx.reads.sheet(job_id), held) if command in _NEEDS_MATERIAL else ()
             ask = Ask(
                 command, actor, caller.name, Given(missing, held, comment, completed),
                 description=description or comment, details=details, assign=assign,
@@ -151,8 +151,8 @@ class Jobs:
 
         return self.transact(work).after
 
-    def _missing(self, job: Job, held: frozenset[FileKind]) -> tuple[str, ...]:
-        return tuple(self._context.profile_of(job).lacking(job.switches, held).values())
+    def _missing(self, job: Job, sheet: JobSheet, held: frozenset[FileKind]) -> tuple[str, ...]:
+        return tuple(self._context.profile_of(job).lacking(job.switches, sheet.attributes, held).values())
 
     def transact(self, work: Callable[[Tx], Move]) -> Move:
         """Run `work` in a transaction; whoever comes second looks again. Wakes whom the move concerns."""
@@ -330,7 +330,7 @@ class Jobs:
         """What this caller may ask of this job now: buttons, and hints in errors."""
         job = detail.job
         held = frozenset(file.kind for file in detail.files if file.state is FileState.SEALED)
-        missing = self._missing(job, held)
+        missing = self._missing(job, detail.sheet, held)
         completed: frozenset[str] = frozenset()
         if job.approved and caller.role is not Role.USER:  # only admins' commands ask for it, of approved jobs
             with self._context.store.read() as tx:

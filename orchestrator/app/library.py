@@ -23,8 +23,9 @@ from orchestrator.domain.assets import (
     has_main,
     may_be_fetched,
 )
+from orchestrator.domain.editions import decisive_video
 from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
-from orchestrator.domain.model import FileKind, FileState
+from orchestrator.domain.model import FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
 
@@ -172,11 +173,10 @@ class Library:
         if asset.job_id is None:
             return None
         with self._context.store.read() as tx:
-            videos = [file for file in tx.files.of_job(asset.job_id) if file.kind is FileKind.TRAINING_VIDEO]
-        for video in sorted(videos, key=lambda file: file.state is FileState.SEALED, reverse=True):
-            match (video.facts or {}).get("display"):
-                case [int(width), int(height)]:
-                    return width, height
+            video = decisive_video(tx.files.of_job(asset.job_id))
+        match ((video and video.facts) or {}).get("display"):
+            case [int(width), int(height)]:
+                return width, height
         return None
 
     # what happens by itself

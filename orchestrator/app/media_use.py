@@ -54,10 +54,8 @@ class MediaUse:
 
         return self._jobs.transact(work).after
 
-    def bind_named(self, caller: Caller, job_id: str) -> bool:
-        """Bind the media that the job's attributes name, as `bind` does. False: the job names none."""
-        with self._context.store.read() as tx:
-            attributes = tx.reads.sheet(job_id).attributes
+    def bind_named(self, caller: Caller, job_id: str, attributes: Mapping[str, object]) -> bool:
+        """Bind the media that `attributes`, those of the job, name, as `bind` does. False: they name none."""
         wanted = {
             kind: told for kind, name in NAMED_BY.items() if isinstance(told := attributes.get(name), str) and told
         }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from orchestrator.app.moves import Ask
 from orchestrator.domain.model import Job, JobId, Move, Run
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.store import Tx
 
 
@@ -31,13 +32,13 @@ class Outcome(NamedTuple):
 class Step(NamedTuple):
     """What an effect runs: `work` outside any transaction, `record` inside the one that writes the moves it won.
 
-    `ahead` answers for jobs whose effect this very transaction makes due, as far as that takes no more than reading in
-    it: both moves are one write then. The others have their turn.
+    `ahead` answers for jobs whose effect this very transaction makes due, as far as their dossiers in it say enough:
+    both moves are one write then. The others have their turn.
     """
 
     work: Callable[[Sequence[Job]], list[Outcome]]
     record: Callable[[Tx, Sequence[Outcome]], None] | None = None
-    ahead: Callable[[Tx, Sequence[Job]], list[Outcome]] | None = None
+    ahead: Callable[[Sequence[Job], Mapping[str, Dossier]], list[Outcome]] | None = None
 
 
 Record = Callable[[Tx, Collection[JobId]], None]  # given the jobs whose moves were won

@@ -51,10 +51,9 @@ class Publishing:
                 outcomes += pool.map(lambda job: self._stored(job, made[job.id]), busy)
         return outcomes
 
-    def nothing_to_store(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+    def nothing_to_store(self, jobs: Sequence[Job], dossiers: Mapping[str, Dossier]) -> list[Outcome]:
         """The answer for jobs whose stages have made no file."""
-        busy = tx.runs.left_something([job.id for job in jobs])
-        return [self._stored(job, {}) for job in jobs if job.id not in busy]
+        return [self._stored(job, {}) for job in jobs if not artefacts_of(dossiers[job.id].made.values())]
 
     def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
         try:
@@ -103,9 +102,8 @@ class Publishing:
                 outcomes.append(self._published(job, dossier))
         return outcomes
 
-    def publish_what_is_stored(self, tx: Tx, jobs: Sequence[Job]) -> list[Outcome]:
+    def publish_what_is_stored(self, jobs: Sequence[Job], dossiers: Mapping[str, Dossier]) -> list[Outcome]:
         """The answer for jobs whose files all have their final keys."""
-        dossiers = tx.reads.dossiers([job.id for job in jobs])
         return [self._published(job, dossiers[job.id]) for job in jobs if not _made_late(dossiers[job.id])]
 
     def _published(self, job: Job, dossier: Dossier) -> Outcome:

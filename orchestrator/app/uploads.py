@@ -258,7 +258,7 @@ class Uploads:
         # refused for another reason, it must not have sealed anything
         plan(self._context.profile_of(detail.job), detail.job,
              Ask(Command.SUBMIT, actor_of(caller, detail.job, Command.SUBMIT)), self._context.clock())  # fmt: skip
-        if self._media.bind_named(caller, job_id):
+        if self._media.bind_named(caller, job_id, detail.sheet.attributes):
             detail = self._jobs.show(caller, job_id)
         problems: dict[FileKind, str] = {}
         for file in detail.files:
@@ -279,7 +279,7 @@ class Uploads:
             sealed = tx.files.of_job(job_id, FileState.SEALED)
             held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
-            lacking = profile.lacking(job.switches, held) | problems
+            lacking = profile.lacking(job.switches, tx.reads.sheet(job_id).attributes, held) | problems
             ask = Ask(
                 Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name,
                 Given(missing=tuple(lacking.values())), message="",

@@ -54,7 +54,9 @@ class Verification:
                     facts[file.id] = verdict.as_dict()["facts"]  # type: ignore[assignment]  # a dict by its own contract
         except Unavailable:
             return Outcome(job, snooze=self._context.timing.step_retry)
-        lacking = profile.lacking(job.switches, frozenset(file.kind for file in dossier.files))
+        lacking = profile.lacking(
+            job.switches, dossier.sheet.attributes, frozenset(file.kind for file in dossier.files)
+        )
         bad = {kind: verdict.reasons for kind, verdict in verdicts.items() if not verdict.accepted}
         if not bad and not lacking:
             return _accepted(job, verdicts)._replace(extra=facts)

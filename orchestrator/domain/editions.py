@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from orchestrator.domain.errors import Invalid
+from orchestrator.domain.model import File, FileKind, FileState
 
 FLEXUS: Final = "flexus"
 FULL_HD_SIDE: Final = 1920
@@ -35,3 +36,13 @@ def is_wide(facts: Mapping[str, object] | None) -> bool:
     """Whether a video of which `facts` were measured is larger than full HD; one that was not measured is not."""
     display = (facts or {}).get("display")
     return isinstance(display, list) and any(isinstance(side, int) and side > FULL_HD_SIDE for side in display)
+
+
+def decisive_video(files: Iterable[File]) -> File | None:
+    """The training video that says how finely the model renders, among a job's files, oldest first.
+
+    The one that is there; where its owner has deleted it since, the last one that was measured.
+    """
+    videos = [file for file in files if file.kind is FileKind.TRAINING_VIDEO]
+    there = [file for file in videos if file.state is FileState.SEALED]
+    return next(iter(reversed(there or [file for file in videos if file.facts])), None)

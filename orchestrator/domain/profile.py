@@ -37,6 +37,7 @@ class Material:
     Attributes:
         required: the job cannot be submitted without it, unless the project has one of `waived_by`.
         waived_by: switches of the job that make the material optional.
+        required_when: attribute of the job -> the value that makes the material required.
         judged_as: how it is probed.
         rules: what the probe allows.
         alpha_from: name of the job's attribute that says whether the file must (true) or must not (false) have an
@@ -49,6 +50,12 @@ class Material:
     waived_by: Sequence[str] = ()
     rules: MediaRules = field(default_factory=MediaRules)
     alpha_from: str = ""
+    required_when: Mapping[str, str] = field(default_factory=dict)
+
+    def is_required(self, switches: frozenset[str], attributes: Mapping[str, object]) -> bool:
+        """Whether a job with these switches and attributes cannot do without it."""
+        asked = self.required or any(attributes.get(name) == value for name, value in self.required_when.items())
+        return asked and not switches.intersection(self.waived_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +110,12 @@ class Profile:
     def material(self, kind: FileKind) -> Material | None:
         return next((m for m in self.materials if m.kind is kind), None)
 
-    def lacking(self, switches: frozenset[str], held: frozenset[FileKind]) -> dict[FileKind, str]:
-        """A sentence for every required material that a job with `switches` does not hold."""
+    def lacking(
+        self, switches: frozenset[str], attributes: Mapping[str, object], held: frozenset[FileKind]
+    ) -> dict[FileKind, str]:
+        """A sentence for every required material that a job with `switches` and `attributes` does not hold."""
         return {
             m.kind: f"the {m.kind.replace('_', ' ')} is missing"
             for m in self.materials
-            if m.required and m.kind not in held and not switches.intersection(m.waived_by)
+            if m.kind not in held and m.is_required(switches, attributes)
         }

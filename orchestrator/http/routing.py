@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match, NoMatchFound
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.dialects.ims.app import Ims, is_for_us
 from orchestrator.dialects.ims.app import refused_at_the_edge as in_the_form_of_ims
@@ -27,6 +29,14 @@ class ActionRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+
+class WholeMount(Mount):
+    """Takes every path below its prefix: that of Starlette leaves those with a line end in them to nobody's 404."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 def form_of(scope: Scope) -> Form | None:

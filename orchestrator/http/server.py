@@ -28,7 +28,7 @@ from orchestrator.http.edge import Edge
 from orchestrator.http.health import Readiness
 from orchestrator.http.limits import RateLimits
 from orchestrator.http.metrics import Metrics
-from orchestrator.http.routing import ActionRoute, form_of
+from orchestrator.http.routing import ActionRoute, WholeMount, form_of
 from orchestrator.settings import Settings
 from orchestrator.version import our_version
 
@@ -68,8 +68,7 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> Starlette:
     if settings.api.metrics:
         _add_metrics(asgi, metrics)
     native = create_native(app, version=our_version(), idempotency_lifetime=settings.api.idempotency_lifetime)
-    asgi.mount(PREFIX, native)
-    asgi.mount(METASTUDIO_PREFIX, MetaStudio(app))
+    asgi.router.routes += [WholeMount(PREFIX, native), WholeMount(METASTUDIO_PREFIX, MetaStudio(app))]
     asgi.router.routes.insert(0, ActionRoute(Ims(app)))
     asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
     asgi.add_middleware(

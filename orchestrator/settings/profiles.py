@@ -51,6 +51,7 @@ class MaterialTable(Section):
     tolerance: Duration = Field(default="0s")  # type: ignore[assignment]  # validated, as everything here
     alpha: bool | None = None
     alpha_from: str = ""
+    required_when: dict[str, str] = Field(default_factory=dict)
     sound_required: bool = False
     image_formats: tuple[str, ...] = MediaRules().image_formats
     square: bool = False
@@ -77,7 +78,7 @@ class MaterialTable(Section):
             document_formats=self.document_formats,
             audio_formats=self.audio_formats,
         )
-        return Material(kind, self.judged_as, self.required, self.waived_by, rules, self.alpha_from)
+        return Material(kind, self.judged_as, self.required, self.waived_by, rules, self.alpha_from, self.required_when)
 
 
 class StageTable(Section):

@@ -11,6 +11,7 @@ from tests.e2e.conftest import UNDERSTUDY, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+NO_SUCH_PROXY = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 PROMISED = (
     "the video arrived in several parts",
     "a part's URL is dead once the upload is sealed",
@@ -21,16 +22,22 @@ PROMISED = (
     "the log ends where the job is",
     "the bad video is refused",
     "every reason is told at once",
+    "with the vendor's error code",
+    "the address of the bad video is dead",
+    "the SDK shows the model as an asset",
 )
 
 
 def test_the_demo_shows_a_job_from_nothing_to_a_model_and_leaves_nothing_running(tmp_path):
-    data_dir = tmp_path / "demo"
+    data_dir, home = tmp_path / "demo", tmp_path / "home"
+    home.mkdir()
     ended = subprocess.run(
         [*UNDERSTUDY, "demo", "--data-dir", data_dir],
-        env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
+        env=environment() | NO_SUCH_PROXY | {"HOME": str(home)}, cwd=tmp_path, capture_output=True, text=True,
+        timeout=280, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    assert not list(home.iterdir())
     for sentence in PROMISED:
         assert sentence in ended.stdout
     held = re.search(r"(\d+) promises checked", ended.stdout)

@@ -1,5 +1,6 @@
 """What the README tells people to type works, in the order in which it stands there."""
 
+import inspect
 import os
 import re
 import shutil
@@ -9,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.demo.vendor import connect
 from orchestrator.cli.failures import EXIT_WORDS
 from tests.e2e.conftest import environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PROGRAMS = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    if block.startswith("import ")
+]
 TYPED = [block for block in BLOCKS if "understudy " in block]
 
 
@@ -30,6 +37,25 @@ def test_what_is_to_be_typed_works(block, dev, good_video, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS, ids=["metastudio"])
+def test_programs_run_as_they_stand(program, dev, tmp_path):
+    (tmp_path / ".understudy").symlink_to(dev.data_dir)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment() | {"HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_line_that_changes_is_the_demos():
+    [program] = PROGRAMS
+    _, _, code = inspect.getsource(connect).partition("return ")
+    shown = "\n".join(line.removeprefix("    ") for line in code.splitlines())
+    assert f"client = {shown}" in program
 
 
 def test_every_other_command_is_one_of_the_script_and_has_its_own_test():

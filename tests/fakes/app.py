@@ -238,13 +238,13 @@ class World:
         assert run.handle is not None
         self.trainer.say(run.handle, state, **words)
 
-    def succeed(self, run: Run) -> None:
+    def succeed(self, run: Run, **words: object) -> None:
         """Let the run end well, with a file of its own in the store."""
         assert run.handle is not None
         prefix, name = self.trainer.submitted[run.handle].output_prefix, f"{run.stage}.npz"
         info = self.storage.put(prefix + name, run.id.encode(), "application/octet-stream")
         made = Artefact(name, info.key, info.size_bytes, run.id.ljust(64, "0"), "application/octet-stream")
-        self.say(run, artefacts=(made,))
+        self.say(run, artefacts=(made,), **words)
 
     def fail(self, run: Run, failure: FailureClass, **words: object) -> None:
         self.say(run, RunState.FAILED, failure=failure, **words)

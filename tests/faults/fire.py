@@ -18,8 +18,10 @@ from tests.faults.proxy import Line, StoreLine, Trouble
 from tests.servers import Postgres, RedisServer
 from tests.workers import CeleryProcess, Installation, OwnProcess
 
-PATIENT_S = 6.0  # trouble of the store waits so long for somebody whom it befalls
-Shot = Callable[[random.Random], None]
+PATIENT_S = 6.0  # a shot at the store, or at trainers, waits so long for somebody whom it hits
+VOLLEY = 8  # some of the next so many requests to the store go wrong
+Shot = Callable[[random.Random], bool | None]
+"""Does its harm; False: nobody was there to be hit."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class Fire:
                 if time.monotonic() >= ends_s:
                     return
                 shot = queue.pop() if queue else chance.choice(lane.shots)
-                shot(chance)
-                self.shots[f"{lane.target}: {shot.__name__.replace('_', ' ')}"] += 1
+                missed = " (nobody was there)" if shot(chance) is False else ""
+                self.shots[f"{lane.target}: {shot.__name__.replace('_', ' ')}{missed}"] += 1
         except Exception as exc:  # noqa: BLE001  raised again by wait()
             self._failures.append(exc)
 
@@ -128,11 +130,12 @@ def at_process(process: OwnProcess, frozen_s: float, pause_s: tuple[float, float
         time.sleep(frozen_s)
         process.resume()
 
-    def kill_pool_process(chance: random.Random) -> None:
+    def kill_pool_process(chance: random.Random) -> bool:
         children = process.pool_children() if isinstance(process, CeleryProcess) else []
-        if children:
-            with suppress(psutil.NoSuchProcess):
-                chance.choice(children).kill()
+        with suppress(psutil.NoSuchProcess, IndexError):
+            chance.choice(children).kill()
+            return True
+        return False
 
     def clock_wrong(chance: random.Random) -> None:
         assert clock is not None
@@ -204,12 +207,13 @@ def at_store(line: StoreLine) -> Lane:
     """Answers that are wrong, late or cut off; what they are counts `line.happened`."""
 
     def troubled(*troubles: Trouble) -> Shot:
-        def answers_wrong(chance: random.Random) -> None:
-            ends_s, before = time.monotonic() + PATIENT_S, line.happened.total()
-            with line.troubled(*troubles, share=chance.uniform(0.3, 1)):
-                time.sleep(chance.uniform(0.3, 1.5))
-                while line.happened.total() == before and time.monotonic() < ends_s:  # nobody has asked yet
-                    time.sleep(0.05)
+        def answers_wrong(chance: random.Random) -> bool:
+            hit = chance.sample(range(1, VOLLEY + 1), chance.randint(1, VOLLEY // 2))
+            before = line.happened.total()
+            line.aim({number: chance.choice(troubles) for number in hit})
+            _awaited(lambda: not line.is_aimed)
+            line.aim({})
+            return line.happened.total() > before
 
         return answers_wrong
 
@@ -217,15 +221,24 @@ def at_store(line: StoreLine) -> Lane:
     return Lane("store", [*shots, troubled(*Trouble), troubled(*Trouble)], (0.3, 2))
 
 
+def _awaited(holds: Callable[[], object], every_s: float = 0.05) -> None:
+    """Wait for it, but not for ever: the fire goes out."""
+    ends_s = time.monotonic() + PATIENT_S
+    while not holds() and time.monotonic() < ends_s:
+        time.sleep(every_s)
+
+
 def at_trainers(installation: Installation) -> Lane:
     """Runners, and the stage commands below them."""
 
     def runner(do: Callable[[psutil.Process, random.Random], None]) -> Shot:
-        def shot(chance: random.Random) -> None:
-            found = runners(installation)
-            if found:
-                with suppress(psutil.Error, IndexError):
-                    do(chance.choice(found), chance)
+        def shot(chance: random.Random) -> bool:
+            found: list[psutil.Process] = []
+            _awaited(lambda: found.extend(runners(installation)) or found, every_s=0.3)
+            with suppress(psutil.Error, IndexError):  # nobody is there, or not any more
+                do(chance.choice(found), chance)
+                return True
+            return False
 
         shot.__name__ = do.__name__
         return shot

@@ -1,6 +1,7 @@
-"""The Celery app of workers that die: each point kills its process once, the first time that anybody comes there.
+"""Our programs as ones that die: each point kills its process once, the first time that anybody comes there.
 
-celery -A tests.faults.mortal worker        UNDERSTUDY_TEST_DEATHS=directory for the marks
+celery -A tests.faults.mortal worker        python -m tests.faults.mortal (the API, which dies while it seals)
+UNDERSTUDY_TEST_DEATHS=directory for the marks
 """
 
 from __future__ import annotations
@@ -9,26 +10,34 @@ import dataclasses
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from orchestrator.adapters.courier import HttpCourier
+from orchestrator.adapters.db.deliveries import SqlDeliveries
 from orchestrator.adapters.db.files import SqlFiles
 from orchestrator.adapters.db.jobs import SqlJobs
+from orchestrator.adapters.db.media import SqlMedia
 from orchestrator.adapters.db.runs import SqlRuns
+from orchestrator.adapters.s3 import client
 from orchestrator.adapters.s3.storage import S3Storage
 from orchestrator.adapters.trainers.local import LocalBackend
 from orchestrator.app import sweeps
+from orchestrator.app.media_prepare import Preparation
 from orchestrator.app.publish import Publishing
 from orchestrator.app.sealing import Sealing
+from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.verify import Verification
-from tasks.app import app
+from orchestrator.bootstrap import store_options
+from orchestrator.settings import load
 
-__all__ = ["POINTS", "app"]
+Point = tuple[type, str, str]
+"""A method, and whether its caller dies before or after it."""
 
-POINTS = {
-    # sealing: every step that the store or the database sees
+SEALING: Final[Mapping[str, Point]] = {
+    # every step that the store or the database sees
     "sealing begun, not committed": (SqlFiles, "move", "after"),
     "sealing begun, nothing done": (Sealing, "finish", "before"),
     "parts listed": (S3Storage, "list_parts", "after"),
@@ -40,6 +49,9 @@ POINTS = {
     "file sealed, not committed": (SqlJobs, "move", "after"),
     "file sealed, staging not yet deleted": (S3Storage, "delete", "before"),
     "staging deleted": (S3Storage, "delete", "after"),
+}
+POINTS: Final[Mapping[str, Point]] = {
+    **SEALING,
     # giving up an upload
     "upload given up, not yet aborted": (S3Storage, "abort_upload", "before"),
     "upload aborted, nobody knows": (S3Storage, "abort_upload", "after"),
@@ -61,6 +73,21 @@ POINTS = {
     "model stored, nobody knows": (Publishing, "store_model", "after"),
     "asset made, not yet written": (Publishing, "_published", "after"),
     "asset written, not committed": (Publishing, "record", "after"),
+    # the thumbnail at its owner's address
+    "thumbnail not yet sent": (HttpCourier, "put", "before"),
+    "thumbnail sent, nobody knows": (HttpCourier, "put", "after"),
+    "delivery ended, not committed": (SqlDeliveries, "drop", "after"),
+    "delivery ended": (Thumbnails, "_end", "after"),
+    # copying registered bytes, and looking at them
+    "media claimed, not committed": (SqlMedia, "claim", "after"),
+    "media claimed, not yet copied": (Preparation, "_copied", "before"),
+    "row of the copy written, not committed": (SqlFiles, "add", "after"),
+    "row of the copy written, not yet copied": (S3Storage, "copy", "before inbox/"),
+    "media copied, nobody knows": (S3Storage, "copy", "after inbox/"),
+    "copy adopted, not committed": (SqlMedia, "hold", "after"),
+    "copy adopted, not yet looked at": (Preparation, "_look", "before"),
+    "media looked at, not written": (SqlMedia, "settle", "before"),
+    "media settled, not committed": (SqlMedia, "settle", "after"),
 }
 
 
@@ -74,23 +101,60 @@ def _die_once(point: str) -> None:
 
 
 def _mortal(point: str, work: Callable[..., Any], when: str) -> Callable[..., Any]:
+    """`when` may go on with a word of the call's arguments: other calls are survived."""
+    when, _, word = when.partition(" ")
+
     @functools.wraps(work)
     def mortal(*args: Any, **kwargs: Any) -> Any:
-        if when == "before":
+        is_meant = word in repr((args, kwargs)) if word else True
+        if when == "before" and is_meant:
             _die_once(point)
         result = work(*args, **kwargs)
-        if when == "after":
+        if when == "after" and is_meant and result != []:  # who has claimed nothing has nothing to lose
             _die_once(point)
         return result
 
     return mortal
 
 
-if "UNDERSTUDY_TEST_DEATHS" in os.environ:
-    for _point, (_owner, _name, _when) in POINTS.items():
-        setattr(_owner, _name, _mortal(_point, getattr(_owner, _name), _when))
+def _install(points: Mapping[str, Point]) -> None:
+    for point, (owner, name, when) in points.items():
+        setattr(owner, name, _mortal(point, getattr(owner, name), when))
+
+
+def _warm_up() -> None:
+    """Make the clients of the store once: half a second of each life. None of them connects before the fork."""
+    made = client._make(store_options(load()))
+    client._make = lambda _options: made
+
+
+def _serve() -> None:
+    """The API, and the next one each time that it has died. A fork is cheaper than another start of Python."""
+    from orchestrator.http.__main__ import main
+
+    while True:
+        child = os.fork()
+        if child == 0:
+            main()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            raise SystemExit(f"the API ended by itself: {status}")
+
+
+if __name__ == "__main__":
+    _warm_up()
+    _install(SEALING)
+    _serve()
+elif "UNDERSTUDY_TEST_DEATHS" in os.environ:
+    from tasks.app import app
+
+    __all__ = ["POINTS", "SEALING", "app"]
+
+    _warm_up()
+    _install(POINTS)
     # dozens of deaths, one after the other: nobody is to wait seconds for the successor each time
-    _SOON = {"lost_leases", "seal_uploads", "abort_uploads", "delete_files"}
+    _SOON = {"lost_leases", "seal_uploads", "abort_uploads", "delete_files", "thumbnails"}
     sweeps.SWEEPS = tuple(  # type: ignore[misc]  # a table of the running program
         dataclasses.replace(sweep, every=timedelta(milliseconds=300)) if sweep.name in _SOON else sweep
         for sweep in sweeps.SWEEPS

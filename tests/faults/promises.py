@@ -161,8 +161,6 @@ class _Look:
         yield from (f"run {key} is not in the ledger" for key in begun if key not in known)
 
     def leases(self) -> Iterator[str]:
-        # a sweep may be at work this moment; a lease that ends later than one that is taken now would be nobody's
-        latest = datetime.now(UTC) + self._installation.app.context.timing.lease
         for row in self._rows(sa.select(jobs.c.id, jobs.c.state, jobs.c.lease_token, jobs.c.effect, jobs.c.deleted_at)):
             if row.lease_token is not None:
                 yield f"job {row.id} ({row.state}) is leased"
@@ -172,11 +170,10 @@ class _Look:
             f"run {row.key} is {row.outcome}"
             for row in self._rows(sa.select(runs.c.key, runs.c.outcome).where(runs.c.due_at.is_not(None)))
         )
-        yield from (
-            f"lease {row.name} is held until {row.lease_until}"
-            for row in self._rows(sa.select(leases.c.name, leases.c.lease_until))
-            if row.lease_until > latest
-        )
+        held = self._rows(sa.select(leases.c.name, leases.c.lease_until))
+        # a sweep may be at work this moment; a lease that ends later than one that is taken now would be nobody's
+        latest = datetime.now(UTC) + self._installation.app.context.timing.lease
+        yield from (f"lease {each.name} is held until {each.lease_until}" for each in held if each.lease_until > latest)
 
     def counts(self) -> Iterator[str]:
         query = sa.select(job_counts.c.state, sa.func.sum(job_counts.c.jobs)).group_by(job_counts.c.state)

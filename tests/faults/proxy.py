@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -218,13 +217,13 @@ class StoreLine(Line):
     """The same before an S3 store, which also answers wrongly. One request a connection.
 
     Attributes:
+        requests: how many have come.
         happened: how often each trouble was made.
     """
 
-    def __init__(self, network: Network, endpoint: str, chance: random.Random) -> None:
-        self._chance = chance
-        self._troubles: tuple[Trouble, ...] = ()
-        self._share = 0.0
+    def __init__(self, network: Network, endpoint: str) -> None:
+        self.requests = 0
+        self._aimed: dict[int, Trouble] = {}
         self.happened: Counter[Trouble] = Counter()
         super().__init__(network, int(urlsplit(endpoint).port or 0))
 
@@ -232,20 +231,21 @@ class StoreLine(Line):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @contextmanager
-    def troubled(self, *troubles: Trouble, share: float = 1.0) -> Iterator[None]:
-        """One of `troubles` befalls this share of the requests."""
-        self._troubles, self._share = troubles, share
-        try:
-            yield
-        finally:
-            self._troubles, self._share = (), 0.0
+    def aim(self, troubles: Mapping[int, Trouble]) -> None:
+        """Have each trouble befall the n-th request from now, in place of what was aimed before."""
+        now = self.requests
+        self._aimed = {now + number: trouble for number, trouble in troubles.items()}
+
+    @property
+    def is_aimed(self) -> bool:
+        """Whether there is trouble that has befallen nobody yet."""
+        return max(self._aimed, default=0) > self.requests
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await _Request.read(reader, writer)
-        trouble = None
-        if self._troubles and self._chance.random() < self._share:
-            trouble = self._chance.choice(self._troubles)
+        self.requests += 1
+        trouble = self._aimed.get(self.requests)
+        if trouble is not None:
             self.happened[trouble] += 1
         if trouble in _ANSWERS:
             await self._pass(writer, _error(*_ANSWERS[trouble], without_body=request.method == "HEAD"))

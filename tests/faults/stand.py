@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +50,6 @@ IMPATIENT: Final[Mapping[str, object]] = {
 MODULE: Final = "tests.faults.skewed"
 START_S: Final = 90.0
 QUIET_S: Final = 60.0
-_ORDERLY: Final = {0, -15}  # uvicorn ends by the signal that it was sent, once it has done with its requests
 SWEEPS: Final = ("seal_uploads", "expire_uploads", "abort_uploads", "delete_files", "lost_leases", "observe_runs")
 
 
@@ -117,7 +115,7 @@ class Stand:
         redis = stack.enter_context(RedisServer())
         store = stack.enter_context(StoreServer())
         to_broker = Line(network, redis.port)
-        to_store = StoreLine(network, store.url, random.Random(f"{self.plan.seed} store"))
+        to_store = StoreLine(network, store.url)
         self.store_line = to_store
         lanes: list[Lane] = [at_redis(redis), at_line("broker", to_broker), at_line("store", to_store, (3, 8))]
         lanes += [at_store(to_store)]

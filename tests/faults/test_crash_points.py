@@ -3,36 +3,84 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from orchestrator.adapters.db.tables import files
 from orchestrator.app.app import App
-from orchestrator.domain.commands import Effect
+from orchestrator.app.context import new_token
+from orchestrator.app.media_prepare import ADOPTED_WITHIN
+from orchestrator.app.thumbnails import WRITTEN_AT
+from orchestrator.domain.actors import Role
+from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.media_items import MediaQuery, MediaStatus, inbox_of
 from orchestrator.domain.model import FileKind, FileState, RunOutcome
 from orchestrator.domain.states import JobState
 from orchestrator.ports.storage import UploadGone
 from tests.faults.crowd import small_film
 from tests.faults.fire import supervise
-from tests.faults.mortal import POINTS
+from tests.faults.mortal import POINTS, SEALING
 from tests.faults.promises import Expected, check_whole, promises, raise_broken
 from tests.servers import StoreServer
-from tests.workers import ME, Installation, wait_until, worker
+from tests.workers import ME, ApiProcess, Installation, wait_until, worker
 
 IMPATIENT = {
     "worker.tick": "200ms",
     "timing.lease": "1s",
-    "timing.step_retry": "200ms",
+    "timing.step_retry": "50ms",
     "timing.start_grace": "1s",
     "timing.poll_first": "300ms",
     "timing.single_part_poll": "200ms",
     "timing.abort_retry": "200ms",
     "timing.max_takeovers": 40,
 }
+
+
+class Owner(ThreadingHTTPServer):
+    """The address where an owner wants its thumbnails. A context manager.
+
+    Attributes:
+        taken: path and bytes of each that came.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Taker)
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Taker(BaseHTTPRequestHandler):
+    server: Owner
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.taken.append((self.path, content))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.mark.slow
@@ -42,32 +90,104 @@ def test_a_worker_that_dies_at_every_point_loses_and_doubles_nothing(
 ) -> None:
     deaths = tmp_path / "deaths"
     deaths.mkdir()
-    installation = Installation(tmp_path, database_url, "", IMPATIENT, store=store_server)
-    installation.environ["UNDERSTUDY_TEST_DEATHS"] = str(deaths)
     with ExitStack() as stack:
+        owner = stack.enter_context(Owner())
+        settings = {**IMPATIENT, "storage.thumbnail_stores": owner.url}
+        installation = Installation(tmp_path, database_url, "", settings, store=store_server)
+        installation.environ["UNDERSTUDY_TEST_DEATHS"] = str(deaths)
         stack.callback(installation.close)
-        mortal = stack.enter_context(worker(installation, "--concurrency", "2", module="tests.faults.mortal", ready=""))
-        job_ids = [_with_film(installation) for _ in range(3)]
+        job_ids = [
+            _with_film(installation, thumbnail=f"{owner.url}thumbnail.png"),
+            *(_with_film(installation) for _ in range(2)),
+        ]
         dropped = _with_film(installation, sent=False)
         installation.app.jobs.delete(ME, dropped)
+        media_id = _registered(installation)
+        mortal = stack.enter_context(worker(installation, "--concurrency", "2", module="tests.faults.mortal", ready=""))
 
         def ended() -> bool:
             supervise([mortal])
-            return all(_one_step_on(installation, job_id) for job_id in job_ids) and not _in_transit(installation)
+            published = [_one_step_on(installation, job_id) for job_id in job_ids]
+            return all(published) and not _in_transit(installation)
 
-        states = lambda: str([installation.state(job_id) for job_id in job_ids])  # noqa: E731  said once
-        wait_until(ended, 220, lambda: f"{states()}; never died: {set(POINTS) - {m.name for m in deaths.iterdir()}}")
-        assert {mark.name for mark in deaths.iterdir()} == set(POINTS)
+        def told() -> str:
+            states = [installation.state(job_id) for job_id in job_ids]
+            return f"{states}; never died: {set(POINTS) - _names(deaths)}"
+
+        wait_until(ended, 220, told, every_s=0.2)
+        assert _names(deaths) == set(POINTS)
         sha256 = hashlib.sha256(small_film()).hexdigest()
         expected = [Expected(job_id, JobState.JOB_SUCCESS, sha256) for job_id in job_ids]
         raise_broken(promises(installation, [*expected, Expected(dropped, None)]))
-        _check_objects(installation, [*job_ids, dropped], sha256)
+        _sweep_days_later(installation)
+        _check_objects(installation, {**dict.fromkeys(job_ids, 2), dropped: None}, sha256)
+        _check_media(installation, media_id)
+        # sent again by whoever did not know; never anything else, and nobody is to send it any more
+        assert set(owner.taken) == {("/thumbnail.png", sha256.encode() + b"\n")}
+        with installation.app.context.store.read() as tx:
+            assert not tx.deliveries.due(datetime.max.replace(tzinfo=UTC), 9)
+            asset, _ = tx.assets.get(str(tx.jobs.get(job_ids[0]).asset_id))
+        assert WRITTEN_AT in asset.attributes
 
 
-def _with_film(installation: Installation, *, sent: bool = True) -> str:
-    """A draft with a film that is sent, or only begun; the worker seals it."""
+@pytest.mark.slow
+def test_an_api_that_dies_at_every_point_of_sealing_seals_each_file_once(
+    postgresql_url: str, store_server: StoreServer, tmp_path: Path
+) -> None:
+    deaths = tmp_path / "deaths"
+    deaths.mkdir()
+    installation = Installation(
+        tmp_path, postgresql_url, "", {**IMPATIENT, "timing.lease": "500ms"}, store=store_server
+    )
+    token = installation.app.keys.create(ME.project_id, Role.USER, "user").token
+    variables = {"UNDERSTUDY_TEST_DEATHS": str(deaths)}
+    with ExitStack() as stack:
+        stack.callback(installation.close)
+        api = stack.enter_context(ApiProcess(installation, module="tests.faults.mortal", variables=variables))
+        http = stack.enter_context(httpx.Client(trust_env=False, timeout=20))
+        http.headers["Authorization"] = f"Bearer {token}"
+        job_ids = []
+        while _names(deaths) != set(SEALING):
+            assert len(job_ids) < len(SEALING), f"never died: {set(SEALING) - _names(deaths)}"
+            job_ids.append(_with_film(installation))
+            wait_until(partial(_completes, installation, api, http, job_ids[-1]), 30, every_s=0.1)
+        sha256 = hashlib.sha256(small_film()).hexdigest()
+        raise_broken(promises(installation, [Expected(job_id, JobState.WAIT_FILE_UPLOAD) for job_id in job_ids]))
+        _sweep_days_later(installation)
+        _check_objects(installation, dict.fromkeys(job_ids, 0), sha256)
+        with installation.app.context.store.read() as tx:
+            for job_id in job_ids:
+                assert [entry.command for entry in tx.reads.log(job_id)].count(Command.CONFIRM_VIDEO) == 1
+
+
+def _completes(installation: Installation, api: ApiProcess, http: httpx.Client, job_id: str) -> bool:
+    """An owner says that the file is there, again and again; a sweep goes on where the API died."""
+    (file,) = installation.app.jobs.show(ME, job_id).files
+    if file.state is FileState.SEALING:
+        installation.app.sweeper.run("seal_uploads", force=True)
+    try:
+        answer = http.post(f"{api.url}/api/v1/files/{file.id}/complete", headers={"Idempotency-Key": file.id})
+    except httpx.HTTPError:
+        return False
+    assert answer.status_code in {200, 409}, answer.text
+    return answer.is_success
+
+
+def _names(deaths: Path) -> set[str]:
+    return {mark.name for mark in deaths.iterdir()}
+
+
+def _registered(installation: Installation) -> str:
+    """Media whose bytes lie in the project's inbox: a worker copies and reads them."""
+    context = installation.app.context
+    film = context.storage.put(f"{inbox_of(ME.project_id)}{new_token()}.mp4", small_film(), "video/mp4")
+    return installation.app.media.register(ME, context.storage.address_of(film.key)).id
+
+
+def _with_film(installation: Installation, *, sent: bool = True, **attributes: object) -> str:
+    """A draft with a film that is sent, or only begun; a sweep seals it if nobody else does."""
     app, film = installation.app, small_film()
-    job = app.jobs.create(ME, "whole", "A job")
+    job = app.jobs.create(ME, "whole", "A job", sheet={"attributes": attributes})
     upload = app.uploads.open(ME, job.id, FileKind.TRAINING_VIDEO, "film.mp4", size_bytes=len(film))
     if sent:
         assert httpx.put(upload.urls[1], content=film, trust_env=False).is_success
@@ -85,29 +205,59 @@ def _one_step_on(installation: Installation, job_id: str) -> bool:
 
 
 def _in_transit(installation: Installation) -> bool:
+    """Work that is due soon. A copy that nobody adopted is not: it is deleted a day later."""
     ways = [FileState.OPEN, FileState.SEALING, FileState.ABORTING, FileState.DELETING]
-    now = installation.app.context.clock()
+    soon = installation.app.context.clock() + timedelta(hours=1)
     with installation.app.context.store.read() as tx:
-        return bool(tx.files.due(ways, now.replace(year=now.year + 1), 9)) or bool(tx.runs.live("local"))
+        is_moving = bool(tx.files.due(ways, soon, 9)) or bool(tx.runs.live("local")) or bool(tx.deliveries.due(soon, 9))
+        (item, *_) = [*tx.media.page(MediaQuery(ME.project_id)), None]
+        return is_moving or (item is not None and item.status is not MediaStatus.NORMAL)
 
 
-def _check_objects(installation: Installation, job_ids: list[str], sha256: str) -> None:
-    """Nothing staged is left of these jobs, and every model says that it was made of the validated bytes."""
+def _sweep_days_later(installation: Installation) -> None:
+    """What a process left that died before it was done with an object is found by sweeps that wait for good reasons."""
     context = installation.app.context
-    # what died before its staged object was deleted left it to this sweep, which waits two days for good reasons
-    App(replace(context, timing=replace(context.timing, orphan_age=timedelta(0)))).sweeper.run("orphans", force=True)
+    later = replace(context, clock=lambda: context.clock() + ADOPTED_WITHIN * 3)
+    sweeper = App(later).sweeper
+    for name in ("orphans", "delete_files"):
+        sweeper.run(name, force=True)
+
+
+def _check_media(installation: Installation, media_id: str) -> None:
+    """One copy of what was registered, and nothing of the tries before it."""
+    context = installation.app.context
     with context.store.read() as tx:
-        found = tx.files.of_jobs(job_ids, *FileState)
-    for job_id, held in found.items():
-        (file,) = held
+        item = tx.media.get(media_id, ME.project_id)
+        file = tx.files.get(str(item.file_id))
+    assert (file.state, item.tries) == (FileState.SEALED, 0)
+    assert context.storage.read_range(str(file.final_key), 0, len(small_film())) == small_film()
+    with context.store.engine.connect() as connection:  # type: ignore[attr-defined]  # the SQL adapter's
+        of_media = sa.select(files.c.final_key, files.c.state).where(files.c.kind == FileKind.MEDIA.value)
+        tries = {row.final_key: row.state for row in connection.execute(of_media)}
+    assert len(tries) >= 3, "who died after the row was written left a try"
+    for key, state in tries.items():
+        assert (state == "sealed") == (context.storage.head(key) is not None) == (key == file.final_key)
+
+
+def _check_objects(installation: Installation, models: Mapping[str, int | None], sha256: str) -> None:
+    """Nothing staged is left of these jobs, and whatever was made says that it was made of the validated bytes.
+
+    Args:
+        models: how many objects each job's trainings have left; None: its only file was given up.
+    """
+    context = installation.app.context
+    with context.store.read() as tx:
+        found = tx.files.of_jobs(list(models), *FileState)
+    assert set(found) == set(models)
+    for job_id, (file,) in found.items():
         assert context.storage.head(file.staging_key) is None
         with pytest.raises(UploadGone):
             context.storage.list_parts(file.staging_key, file.upload_id)
-        if file.state is FileState.SEALED:
-            assert file.sha256 in {None, sha256}
-            (model,) = context.storage.list(f"models/{job_id}/")
-            assert context.storage.read_range(model.key, 0, 64).decode() == sha256
-    assert sorted(file.state for held in found.values() for file in held) == ["aborted", "sealed", "sealed", "sealed"]
+        assert file.state is (FileState.ABORTED if models[job_id] is None else FileState.SEALED)
+        assert file.sha256 in {None, sha256}
+        made = list(context.storage.list(f"models/{job_id}/"))
+        assert len(made) == (models[job_id] or 0)
+        assert all(context.storage.read_range(each.key, 0, 64).decode() == sha256 for each in made)
 
 
 def test_a_training_that_ends_after_its_job_was_stopped_publishes_nothing(sqlite_url: str, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from orchestrator.domain.actors import Role
-from orchestrator.domain.model import FileKind, FileState
+from orchestrator.domain.commands import Effect
+from orchestrator.domain.model import FileKind, FileState, Run, RunOutcome
+from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
 from tests.faults.crowd import small_film
 from tests.faults.proxy import Line, Network, StoreLine
@@ -81,9 +87,7 @@ def test_without_the_broker_jobs_are_taken_and_done_and_messages_work_again_afte
 def test_without_the_store_jobs_wait_and_none_fails_and_uploads_are_taken_up_where_they_were(
     stack: ExitStack, tmp_path: Path, sqlite_url: str, store_server: StoreServer
 ) -> None:
-    import random
-
-    line = StoreLine(stack.enter_context(Network()), store_server.url, random.Random(1))
+    line = StoreLine(stack.enter_context(Network()), store_server.url)
     installation = Installation(
         tmp_path, sqlite_url, "", IMPATIENT, store=store_server, store_url=line.endpoint
     )  # fmt: skip
@@ -108,6 +112,60 @@ def test_without_the_store_jobs_wait_and_none_fails_and_uploads_are_taken_up_whe
         wait_until(lambda job_id=job_id: installation.state(job_id) is JobState.MANUAL_VERIFYING, 60)
         (file,) = app.jobs.show(ME, job_id).files
         assert file.state is FileState.SEALED
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    made = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip(f"no disk can be mounted here: {made.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run([str(shutil.which("umount")), "--lazy", str(place)], check=True)
+
+
+def test_a_trainer_whose_disk_is_full_says_so_and_its_job_ends_well_once_there_is_room(
+    stack: ExitStack, tmp_path: Path, sqlite_url: str, store_server: StoreServer, disk: Path
+) -> None:
+    installation = Installation(
+        tmp_path, sqlite_url, "", {**IMPATIENT, "pools.local.runs_dir": disk}, store=store_server
+    )  # fmt: skip
+    stack.callback(installation.close)
+    app, filler = installation.app, disk / "of somebody else"
+    filler.write_bytes(bytes(800 * 1024))
+    film = small_film() + struct.pack(">I4s", 300 * 1024, b"free") + bytes(300 * 1024 - 8)
+    job_id = app.jobs.create(ME, "whole", "Ada").id
+    upload = app.uploads.open(ME, job_id, FileKind.TRAINING_VIDEO, "film.mp4", size_bytes=len(film))
+    assert httpx.put(upload.urls[1], content=film, trust_env=False).is_success
+    app.uploads.submit(ME, job_id)
+    app.engine.drain(Effect.VERIFY)
+    app.review.approve(ME, job_id)
+
+    def runs() -> list[Run]:
+        for sweep in ("observe_runs", "due_retries"):
+            app.sweeper.run(sweep, force=True)
+        for effect in app.engine.effects:
+            app.engine.drain(effect)
+        with app.context.store.read() as tx:
+            return tx.runs.of_job(job_id)
+
+    wait_until(lambda: runs() and runs()[0].ended_at, 30, lambda: str(runs()))
+    first = runs()[0]
+    assert (first.outcome, first.failure) == (RunOutcome.FAILED, FailureClass.INFRASTRUCTURE)
+    assert "disk full" in str(first.message)
+    filler.unlink()
+    wait_until(lambda: runs() and installation.state(job_id) is JobState.JOB_SUCCESS, 30, lambda: str(runs()))
+    assert {run.failure for run in runs()[:-1]} == {FailureClass.INFRASTRUCTURE}
+    assert runs()[-1].outcome is RunOutcome.SUCCEEDED
 
 
 def _due(installation: Installation, job_id: str) -> object:

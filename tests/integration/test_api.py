@@ -26,7 +26,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.settings import load
 from tests.conftest import ObjectStore
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def eventually(look: Callable[[], bool]) -> bool:

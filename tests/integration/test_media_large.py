@@ -189,12 +189,20 @@ BOMBS = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain_cpu_s():
+    """What a plain small file costs on this machine as it is loaded now."""
+    outcome = sandbox.run(Bytes(mp4()), "video", Limits())
+    assert outcome.result is not None
+    return outcome.result["cpu_s"]
+
+
 @pytest.mark.parametrize("name", BOMBS)
-def test_millions_of_nothing_cost_little(name):
+def test_millions_of_nothing_cost_little(name, plain_cpu_s):
     build, codes = BOMBS[name]
     outcome = sandbox.run(Bytes(build()), "video", Limits())
     assert outcome.result is not None
     assert {problem["code"] for problem in outcome.result["problems"]} <= set(codes)
     assert bool(outcome.result["problems"]) is bool(codes)
-    assert outcome.result["cpu_s"] < 2
+    assert outcome.result["cpu_s"] < 10 * plain_cpu_s
     assert outcome.result["peak_bytes"] < 256 * MIB

@@ -47,8 +47,8 @@ def test_named_accounts_need_no_papers():
     profile = load_profiles()["metastudio"]
     held = frozenset({FileKind.TRAINING_VIDEO})
     papers = {FileKind.ID_CARD_FRONT, FileKind.ID_CARD_BACK, FileKind.AUTHORIZATION_LETTER}
-    assert set(profile.lacking(profile.all_switches, held)) == papers
-    assert profile.lacking(profile.all_switches | {"named_account"}, held) == {}
+    assert set(profile.lacking(profile.all_switches, {}, held)) == papers
+    assert profile.lacking(profile.all_switches | {"named_account"}, {}, held) == {}
 
 
 def test_ims_is_mended_by_its_owner_without_review():

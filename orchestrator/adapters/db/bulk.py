@@ -81,7 +81,11 @@ def among_listed(
 ) -> sa.ColumnElement[bool]:
     """The same for a statement that is built once: `parameter` is given `listed(values)` when it is executed."""
     if dialect == "postgresql":
-        return column == sa.any_(sa.bindparam(parameter, value, type_=postgresql.ARRAY(sa.Text)))
+        texts = postgresql.ARRAY(sa.Text)
+        # by a subquery, whose length no planner sees: with few values it would else plan anew each time, for longer
+        # than such a statement runs
+        told = sa.select(sa.bindparam(parameter, value, type_=texts)).scalar_subquery()
+        return column == sa.any_(sa.cast(told, texts))
     each = sa.func.json_each(sa.bindparam(parameter, value, type_=sa.Text)).table_valued("value")
     return column.in_(sa.select(each.c.value))
 

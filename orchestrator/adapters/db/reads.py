@@ -198,7 +198,7 @@ def _by_sheet(query: JobQuery) -> list[sa.ColumnElement[bool]]:
     if query.tag:
         conditions.append(holds(jobs.c.tags, query.tag))
     if query.wide_video is not None:
-        conditions.append(_WIDE_VIDEO if query.wide_video else ~_WIDE_VIDEO)
+        conditions.append(_WIDE_VIDEO if query.wide_video else sa.not_(_WIDE_VIDEO))
     if query.updated_since is not None:
         conditions.append(jobs.c.user_updated_at >= query.updated_since)
     if query.updated_until is not None:
@@ -211,9 +211,19 @@ def _ordered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
     return statement.order_by(*(key if query.oldest_first else key.desc() for key in keys))
 
 
-_WIDE_VIDEO: Final = sa.exists().where(
-    files.c.job_id == jobs.c.id, files.c.kind == FileKind.TRAINING_VIDEO, files.c.state == FileState.SEALED,
-    sa.or_(*(files.c.facts[("display", side)].as_integer() > FULL_HD_SIDE for side in (0, 1))),
+# Of the video that editions.decisive_video names.
+_IS_THERE: Final = sa.case((files.c.state == FileState.SEALED, 1), else_=0)
+_WIDE_VIDEO: Final = sa.func.coalesce(
+    sa.select(sa.or_(*(files.c.facts[("display", side)].as_integer() > FULL_HD_SIDE for side in (0, 1))))
+    .where(
+        files.c.job_id == jobs.c.id, files.c.kind == FileKind.TRAINING_VIDEO,
+        sa.or_(files.c.state == FileState.SEALED, files.c.facts[("display", 0)].as_integer().is_not(None)),
+    )
+    .order_by(_IS_THERE.desc(), files.c.created_at.desc(), files.c.id.desc())
+    .limit(1)
+    .correlate(jobs)
+    .scalar_subquery(),
+    sa.false(),
 )  # fmt: skip
 
 

@@ -73,14 +73,6 @@ class SqlRuns:
             found[run.job_id][run.stage] = run
         return found
 
-    def left_something(self, job_ids: Sequence[str]) -> set[str]:
-        """The jobs with a file that `succeeded` would tell of."""
-        query = sa.select(runs.c.job_id).distinct().where(
-            among(self._dialect, runs.c.job_id, job_ids), runs.c.outcome == RunOutcome.SUCCEEDED.value,
-            runs.c.superseded.is_(sa.false()), runs.c.artefacts != sa.literal_column("'[]'"),
-        )  # fmt: skip
-        return set(self._connection.execute(query).scalars())
-
     def busy(self, job_ids: Sequence[str]) -> set[str]:
         """The jobs with a run that has not ended."""
         query = sa.select(runs.c.job_id).where(among(self._dialect, runs.c.job_id, job_ids), runs.c.due_at.is_not(None))

@@ -18,7 +18,10 @@ _NAME_END: Final = rb"(?=[\s()<>\[\]{}/%]|$)"
 _ACTIVE: Final = re.compile(rb"/(JavaScript|JS|OpenAction|Launch|EmbeddedFiles?)" + _NAME_END)
 _ESCAPED: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _ENCRYPTED: Final = re.compile(rb"/Encrypt" + _NAME_END)
-_STREAM: Final = re.compile(rb"/ObjStm\b(.{0,2000}?)stream\r?\n", re.DOTALL)
+_OBJECTS: Final = re.compile(rb"/ObjStm\b")
+_STREAM: Final = re.compile(rb"stream\r?\n")
+_DICTIONARY_BYTES: Final = 2000  # between the name and its stream
+_FIRST_BYTES: Final = 4096  # of a stream, looked at before more of it is: what is read behind its end is copied
 _TEXT: Final = frozenset(b"\t\n\f\r") | frozenset(range(32, 127))
 _AROUND: Final = 6
 
@@ -68,17 +71,34 @@ def _active(data: bytes) -> str | None:
 
 
 def _object_streams(data: bytes) -> list[bytes]:
-    """Compressed objects, inflated: names hide there as well."""
+    """Compressed objects, inflated: names hide there as well. Linear in the data, whatever it is made of."""
     out: list[bytes] = []
     left = MAX_INFLATED_BYTES
-    for found in _STREAM.finditer(data):
-        try:
-            raw = zlib.decompressobj().decompress(data[found.end() :], max_length=left)
-        except zlib.error:
+    done, stream = 0, _STREAM.search(data)
+    for found in _OBJECTS.finditer(data):
+        if stream is not None and stream.start() < found.end():
+            stream = _STREAM.search(data, found.end())
+        if stream is None:
+            break
+        if stream.start() > found.end() + _DICTIONARY_BYTES or stream.end() <= done:
             continue
+        done = stream.end()
+        raw = _inflated(data, done, left)
         left -= len(raw)
         if left <= 0:
             message = f"The document unpacks to more than {MAX_INFLATED_BYTES} bytes."
             raise Unusable(finding("document_corrupt", "container", message, allowed=MAX_INFLATED_BYTES))
         out.append(raw)
     return out
+
+
+def _inflated(data: bytes, at: int, most: int) -> bytes:
+    """What the stream at `at` unpacks to, up to `most` bytes or to where it is damaged."""
+    inflating, out, size = zlib.decompressobj(), bytearray(), _FIRST_BYTES
+    try:
+        while at < len(data) and len(out) < most and not inflating.eof:
+            out += inflating.decompress(inflating.unconsumed_tail + data[at : at + size], max_length=most - len(out))
+            at, size = at + size, size * 2
+    except zlib.error:
+        pass
+    return bytes(out)

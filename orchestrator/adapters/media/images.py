@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from orchestrator.adapters.media.findings import MIB, Report, Unusable, finding
 from orchestrator.adapters.media.ranges import InputFile, Reader
-from orchestrator.adapters.media.sniff import HEAD_BYTES, guess, sniff
+from orchestrator.adapters.media.sniff import HEAD_BYTES, PICTURE_BRANDS, guess, sniff
 from orchestrator.domain.media_words import size
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
@@ -44,7 +44,7 @@ def probe_image(reader: Reader, report: Report) -> None:
     """Format and size of a picture that decodes to its end. Raises Unusable."""
     head = reader.read_at(0, HEAD_BYTES)
     found = sniff(head)
-    if found == "isobmff" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"hevc"}:
+    if found == "isobmff" and head[8:12] in PICTURE_BRANDS:
         found = "avif" if head[8:11] == b"avi" else "heif"
     if found in STRANGERS:
         report.facts["container"] = found

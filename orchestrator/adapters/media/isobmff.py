@@ -11,6 +11,7 @@ from orchestrator.adapters.media.findings import MIB, Report, Unusable, corrupt,
 from orchestrator.adapters.media.isobmff_boxes import Box, Boxes
 from orchestrator.adapters.media.isobmff_track import Track, read_track
 from orchestrator.adapters.media.ranges import Reader
+from orchestrator.adapters.media.sniff import PICTURE_BRANDS
 
 MAX_MOOV_BYTES: Final = 32 * MIB
 MAX_TRACKS: Final = 64
@@ -19,7 +20,6 @@ WALK_ALL_BYTES: Final = 4 * MIB
 WALK_MOOFS: Final = 8
 _FTYP_BYTES: Final = 256  # brands that FFmpeg sees
 _HEAD_BYTES: Final = 1024  # of boxes of fixed size
-PICTURE_BRANDS: Final = frozenset({b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"})
 KNOWN: Final = frozenset(
     {
         b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"styp", b"sidx", b"ssix", b"prft",
@@ -141,6 +141,8 @@ def read_movie(reader: Reader, report: Report) -> Movie:
         Unusable: with container_corrupt, container_truncated, container_limits or external_reference.
     """
     top = _walk(reader)
+    if top.ftyp is None and top.moov is None:  # cut off before it says what it is
+        raise _no_header(reader, top)
     container, brand = _container(reader, top, report)
     report.facts["container"] = container
     if container in {"heif", "avif"}:

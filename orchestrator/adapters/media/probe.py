@@ -76,7 +76,7 @@ def probe_video(reader: Reader, report: Report) -> None:
         chosen = _isobmff(reader, report) if found == ISOBMFF else _ebml(reader, report)
     except PARSER_ERRORS as exc:
         raise corrupt(type(exc).__name__) from exc
-    if chosen is None or report.problems_end_it:
+    if chosen is None or report.problems_end_it or chosen.timing.frames == 0:  # nothing to decode is no damage
         return
     _decode(reader, report, chosen)
 
@@ -248,7 +248,8 @@ def _picture(report: Report, chosen: Chosen, stream: av.VideoStream, picture: de
     aspect = stream.sample_aspect_ratio
     aspect = Fraction(aspect) if aspect and aspect > 0 else Fraction(1)
     shown = (width, height) if aspect == 1 else (round(width * aspect), height)
-    rotation = -frame.rotation % 360
+    # a matrix of zeros, or none, turns nothing: FFmpeg's angle is no number then, and no angle as an int
+    rotation = -frame.rotation % 360 if abs(frame.rotation) <= 360 else 0
     facts["coded"], facts["rotation"] = (width, height), rotation
     facts["sar"] = f"{aspect.numerator}:{aspect.denominator}"
     facts["display"] = shown[::-1] if rotation in _QUARTERS else shown

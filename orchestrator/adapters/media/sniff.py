@@ -11,6 +11,13 @@ EBML: Final = "ebml"
 _BOXES: Final = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"styp", b"sidx", b"moof"}
 )
+# Brands of HEIF and AVIF pictures and picture sequences. Source: ISO/IEC 23008-12, 10; AV1 Image File Format, 6.
+PICTURE_BRANDS: Final = frozenset(
+    {
+        b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2",
+        b"msf1",
+    }
+)  # fmt: skip
 _TS_PACKET_BYTES: Final = 188
 _MAGIC: Final = (
     (b"OggS", "ogg"),

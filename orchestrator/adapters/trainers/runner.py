@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -157,7 +158,17 @@ class Runner:
         return artefacts
 
     def _fail(self, failure: FailureClass, message: str, exit_code: int | None = None) -> None:
-        self._status.finish(RunState.FAILED, message=message, failure=failure, exit_code=exit_code)
+        finish = partial(
+            self._status.finish, RunState.FAILED, message=message, failure=failure, exit_code=exit_code
+        )  # fmt: skip
+        self._tidy()  # first: on a full disk the final word needs its room
+        try:
+            finish()
+        except OSError as error:
+            if not transfer.is_disk_full(error):
+                raise
+            shutil.rmtree(self._run.outputs, ignore_errors=True)
+            finish()
 
     def _tidy(self) -> None:
         # Signed URLs and people's videos are not kept longer than needed.

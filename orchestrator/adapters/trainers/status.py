@@ -77,11 +77,10 @@ class StatusFile:
         exit_code: int | None = None,
         artefacts: Sequence[Artefact] = (),
     ) -> None:
-        """The final word, the first one said; it survives a power cut."""
+        """The final word, the first one that could be written (else OSError); it survives a power cut."""
         with self._lock:
             if self._final:
                 return
-            self._final = True
             self._words.state, self._words.message = state, message
             if state is RunState.SUCCEEDED:
                 self._words.progress = 1.0
@@ -93,6 +92,7 @@ class StatusFile:
                 },
                 durable=True,
             )
+            self._final = True
 
     def _write(self, more: Mapping[str, object], *, durable: bool) -> None:
         words = {**dataclasses.asdict(self._words), "heartbeat_at": datetime.now(UTC).isoformat(), **more}

@@ -134,6 +134,7 @@ class Watch(threading.Thread):
     def _give_up(self) -> None:
         # The main thread hangs, in a store or in a disk: end without it.
         processes.kill_members(self._run.path)
-        self._stop_request.finish(self._status)
+        with contextlib.suppress(OSError):  # without its word the run counts as lost
+            self._stop_request.finish(self._status)
         self._ended()
         os._exit(1)

@@ -38,6 +38,8 @@ def split(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+# Behind the limits of a length: those that stand behind a validator speak of items, not of characters.
+NoNul = AfterValidator(_without_nul)
+Text = Annotated[str, NoNul]
 QueryBool = Annotated[bool, BeforeValidator(_true_or_false)]
 """`true` or `false` in any letter case, as query strings have them."""

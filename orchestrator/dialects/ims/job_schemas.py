@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from orchestrator.dialects.common.wire import QueryBool, Text
+from orchestrator.dialects.common.wire import NoNul, QueryBool
 from orchestrator.dialects.ims.wire import Id, MediaId, PageNo, PageSize, Parameters
 
-Name = Annotated[Text, Field(min_length=1, max_length=7)]
-Description = Annotated[Text, Field(max_length=1000)]
-ThumbnailUrl = Annotated[Text, Field(max_length=512)]
+Name = Annotated[str, Field(min_length=1, max_length=7), NoNul]
+Description = Annotated[str, Field(max_length=1000), NoNul]
+ThumbnailUrl = Annotated[str, Field(max_length=512), NoNul]
 Status = Literal["Init", "Queuing", "Training", "Success", "Fail"]
 AvatarType = Literal["2DAvatar"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json
 
-from orchestrator.dialects.common.wire import MAX_INT, QueryBool, Text, instant, split
+from orchestrator.dialects.common.wire import MAX_INT, NoNul, QueryBool, Text, instant, split
 from orchestrator.dialects.ims.wire import Bytes64, Bytes128, Bytes1024, MediaId, PageSize, Parameters
 
 MAX_TAGS = 16
@@ -43,7 +43,7 @@ def _known_place(text: str) -> str:
     return text
 
 
-Address = Annotated[Text, Field(min_length=1, max_length=4096)]
+Address = Annotated[str, Field(min_length=1, max_length=4096), NoNul]
 Listed = Annotated[Text, AfterValidator(_some)]
 Tags = Annotated[Text, AfterValidator(_tags)]
 Time = Annotated[Text, AfterValidator(_time)]
@@ -91,14 +91,14 @@ class _InJson(BaseModel):
 
 class FileInfo(_InJson):
     type: Literal["video", "image", "audio", "text", "other"] = Field(alias="Type")
-    name: Annotated[Text, Field(min_length=1, max_length=200)] = Field(alias="Name")
+    name: Annotated[str, Field(min_length=1, max_length=200), NoNul] = Field(alias="Name")
     ext: Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9]{1,16}$")] = Field(alias="Ext")
     size: Annotated[int, Field(ge=1)] | None = Field(None, alias="Size")
 
 
 class MetaData(_InJson):
-    title: Annotated[Text, Field(min_length=1, max_length=128)] = Field(alias="Title")
-    description: Annotated[Text, Field(max_length=1024)] = Field("", alias="Description")
+    title: Annotated[str, Field(min_length=1, max_length=128), NoNul] = Field(alias="Title")
+    description: Annotated[str, Field(max_length=1024), NoNul] = Field("", alias="Description")
     cate_id: CateId | None = Field(None, alias="CateId")
     tags: Tags = Field("", alias="Tags")
     business_type: Literal["opening", "ending", "default", "cover", "subtitles", "font", "watermark", "general"] = (
@@ -156,7 +156,7 @@ class ListMedia(Parameters):
     business_type: Business | None = None
     source: Literal["oss", "vod", "live", "general"] = "general"
     status: Status | None = None
-    media_id: Annotated[Text, Field(max_length=64)] = ""
+    media_id: Annotated[str, Field(max_length=64), NoNul] = ""
     start_time: Time | None = None
     end_time: Time | None = None
     sort_by: Literal["desc", "asc"] = "desc"

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
-from orchestrator.dialects.common.wire import MAX_INT, Text
+from orchestrator.dialects.common.wire import MAX_INT, NoNul, Text
 
 MAX_PAGE: Final = 100
 
@@ -36,7 +36,7 @@ Bytes64 = Annotated[Text, _at_most_bytes(64)]
 Bytes128 = Annotated[Text, _at_most_bytes(128)]
 Bytes1024 = Annotated[Text, _at_most_bytes(1024)]
 
-Id = Annotated[Text, Field(min_length=1, max_length=64)]
-MediaId = Annotated[Text, Field(min_length=32, max_length=32)]
+Id = Annotated[str, Field(min_length=1, max_length=64), NoNul]
+MediaId = Annotated[str, Field(min_length=32, max_length=32), NoNul]
 PageNo = Annotated[int, Field(ge=1, le=MAX_INT)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE)]

@@ -21,9 +21,9 @@ from orchestrator.dialects.metastudio.words import (
     operator_name,
 )
 from orchestrator.domain.actors import Caller
-from orchestrator.domain.editions import FLEXUS, is_wide, services
+from orchestrator.domain.editions import FLEXUS, decisive_video, is_wide, services
 from orchestrator.domain.log_types import LogType
-from orchestrator.domain.model import Comment, File, FileKind, Job, JobSheet, LogEntry, Run
+from orchestrator.domain.model import Comment, File, FileKind, FileState, Job, JobSheet, LogEntry, Run
 from orchestrator.domain.views import JobDetail
 
 _DESCRIPTION_LIMIT: Final = 2048
@@ -68,8 +68,8 @@ def upload_addresses(job_id: str, uploads: Mapping[FileKind, Upload]) -> dict[st
 
 
 def basic(app: App, caller: Caller, job: Job, sheet: JobSheet, held: Sequence[File]) -> dict[str, object]:
-    """A line of the list, and the first part of the detail. `held`: sealed files."""
-    cover, video = _newest(held, FileKind.COVER), _newest(held, FileKind.TRAINING_VIDEO)
+    """A line of the list, and the first part of the detail. `held`: files that are or were sealed, oldest first."""
+    cover, video = _newest(held, FileKind.COVER), decisive_video(held)
     kept = {name: sheet.attributes.get(name, default) for name, default in _KEPT.items()}
     location = sheet.settings.get("train_location")
     return filled(
@@ -85,10 +85,9 @@ def basic(app: App, caller: Caller, job: Job, sheet: JobSheet, held: Sequence[Fi
 def detail(app: App, caller: Caller, shown: JobDetail) -> dict[str, object]:
     """Everything that is known of a job."""
     job, sheet = shown.job, shown.sheet
-    held = [file for file in shown.files if file.final_key is not None]
     urls = {name: _url(app, caller, shown, kind) for name, kind in _DOWNLOADS.items()}
     marked = any(entry.log_type is LogType.SYSTEM_MARKABLE_VIDEO_SUCCESS for entry in shown.log)
-    return basic(app, caller, job, sheet, held) | filled(
+    return basic(app, caller, job, sheet, shown.files) | filled(
         **urls,
         **{name: sheet.attributes.get(name, default) for name, default in _KEPT_IN_DETAIL.items()},
         supported_service=sheet.attributes.get("supported_service", services(job.switches, None)),
@@ -106,7 +105,7 @@ def detail(app: App, caller: Caller, shown: JobDetail) -> dict[str, object]:
 
 
 def _newest(held: Sequence[File], kind: FileKind) -> File | None:
-    return next((file for file in reversed(held) if file.kind is kind), None)
+    return next((file for file in reversed(held) if file.kind is kind and file.state is FileState.SEALED), None)
 
 
 def _resolution(video: File | None) -> str:

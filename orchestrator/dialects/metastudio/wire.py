@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from orchestrator.dialects.common.wire import MAX_INT, TIME_LENGTH, Text, instant
+from orchestrator.dialects.common.wire import MAX_INT, TIME_LENGTH, NoNul, instant
 
 
 class Wire(BaseModel):
@@ -43,27 +43,27 @@ def filled(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-Time = Annotated[Text, Field(max_length=TIME_LENGTH), AfterValidator(_time)]
+Time = Annotated[str, Field(max_length=TIME_LENGTH), NoNul, AfterValidator(_time)]
 
 
 # A text of at most so many characters; `Some`: and of at least one.
-Exactly24 = Annotated[Text, Field(min_length=24, max_length=24)]
-Exactly64 = Annotated[Text, Field(min_length=64, max_length=64)]
-Some32 = Annotated[Text, Field(min_length=1, max_length=32)]
-Some64 = Annotated[Text, Field(min_length=1, max_length=64)]
-Some128 = Annotated[Text, Field(min_length=1, max_length=128)]
-Some256 = Annotated[Text, Field(min_length=1, max_length=256)]
-Some512 = Annotated[Text, Field(min_length=1, max_length=512)]
-Some1024 = Annotated[Text, Field(min_length=1, max_length=1024)]
-Some1028 = Annotated[Text, Field(min_length=1, max_length=1028)]
-Text32 = Annotated[Text, Field(max_length=32)]
-Text64 = Annotated[Text, Field(max_length=64)]
-Text128 = Annotated[Text, Field(max_length=128)]
-Text256 = Annotated[Text, Field(max_length=256)]
-Text512 = Annotated[Text, Field(max_length=512)]
-Text1024 = Annotated[Text, Field(max_length=1024)]
-Text2048 = Annotated[Text, Field(max_length=2048)]
-Text4096 = Annotated[Text, Field(max_length=4096)]
-Id = Annotated[Text, Field(min_length=1, max_length=64)]
+Exactly24 = Annotated[str, Field(min_length=24, max_length=24), NoNul]
+Exactly64 = Annotated[str, Field(min_length=64, max_length=64), NoNul]
+Some32 = Annotated[str, Field(min_length=1, max_length=32), NoNul]
+Some64 = Annotated[str, Field(min_length=1, max_length=64), NoNul]
+Some128 = Annotated[str, Field(min_length=1, max_length=128), NoNul]
+Some256 = Annotated[str, Field(min_length=1, max_length=256), NoNul]
+Some512 = Annotated[str, Field(min_length=1, max_length=512), NoNul]
+Some1024 = Annotated[str, Field(min_length=1, max_length=1024), NoNul]
+Some1028 = Annotated[str, Field(min_length=1, max_length=1028), NoNul]
+Text32 = Annotated[str, Field(max_length=32), NoNul]
+Text64 = Annotated[str, Field(max_length=64), NoNul]
+Text128 = Annotated[str, Field(max_length=128), NoNul]
+Text256 = Annotated[str, Field(max_length=256), NoNul]
+Text512 = Annotated[str, Field(max_length=512), NoNul]
+Text1024 = Annotated[str, Field(max_length=1024), NoNul]
+Text2048 = Annotated[str, Field(max_length=2048), NoNul]
+Text4096 = Annotated[str, Field(max_length=4096), NoNul]
+Id = Annotated[str, Field(min_length=1, max_length=64), NoNul]
 Offset = Annotated[int, Field(ge=0, le=MAX_INT)]
 Limit = Annotated[int, Field(ge=1, le=100)]

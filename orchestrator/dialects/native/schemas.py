@@ -7,18 +7,19 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.app.keys import MAX_LIFETIME, MAX_OVERLAP, MIN_LIFETIME
-from orchestrator.dialects.native.wire import Id, Json, Object, Text, Wire
+from orchestrator.dialects.common.wire import NoNul
+from orchestrator.dialects.native.wire import Id, Json, Object, Wire
 from orchestrator.domain.actors import Role
 from orchestrator.domain.media_items import MediaType
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.uploads import MAX_PART_BYTES, MAX_PARTS
 
-Name = Annotated[Text, Field(min_length=1, max_length=256)]
-Description = Annotated[Text, Field(max_length=4096)]
+Name = Annotated[str, Field(min_length=1, max_length=256), NoNul]
+Description = Annotated[str, Field(max_length=4096), NoNul]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{6,64}$")]
-Word = Annotated[Text, Field(min_length=1, max_length=64)]
+Word = Annotated[str, Field(min_length=1, max_length=64), NoNul]
 Tags = Annotated[tuple[Word, ...], Field(max_length=32)]
-Said = Annotated[Text, Field(max_length=2048)]
+Said = Annotated[str, Field(max_length=2048), NoNul]
 Reasons = Annotated[tuple[Said, ...], Field(max_length=32)]
 
 
@@ -27,7 +28,7 @@ class CreateJob(Wire):
     name: Name
     description: Description = ""
     tags: Tags = ()
-    batch_name: Annotated[Text, Field(max_length=256)] | None = None
+    batch_name: Annotated[str, Field(max_length=256), NoNul] | None = None
     attributes: Object = Field(default_factory=dict)
 
 
@@ -37,7 +38,7 @@ class EditJob(Wire):
     name: Name = ""
     description: Description = ""
     tags: Tags = ()
-    batch_name: Annotated[Text, Field(max_length=256)] | None = None
+    batch_name: Annotated[str, Field(max_length=256), NoNul] | None = None
     attributes: Object = Field(default_factory=dict)
 
 
@@ -54,9 +55,9 @@ class OpenUpload(Wire):
 class RegisterMedia(Wire):
     """What lies below the project's inbox in the store. Without a type the ending of the name says what it is."""
 
-    url: Annotated[Text, Field(min_length=1, max_length=4096)]
+    url: Annotated[str, Field(min_length=1, max_length=4096), NoNul]
     type: MediaType | None = None
-    title: Annotated[Text, Field(max_length=256)] = ""
+    title: Annotated[str, Field(max_length=256), NoNul] = ""
     reference_id: Reference | None = None
     overwrite: bool = False
 
@@ -66,7 +67,7 @@ class UploadMedia(Wire):
 
     name: Name
     type: MediaType | None = None
-    title: Annotated[Text, Field(max_length=256)] = ""
+    title: Annotated[str, Field(max_length=256), NoNul] = ""
     reference_id: Reference | None = None
     size_bytes: Annotated[int, Field(ge=1, le=MAX_PARTS * MAX_PART_BYTES)] | None = None
     part_count: Annotated[int, Field(ge=1, le=MAX_PARTS)] | None = None
@@ -117,13 +118,13 @@ class SetValue(Wire):
 
 class Say(Wire):
     text: Said
-    title: Annotated[Text, Field(max_length=256)] = ""
+    title: Annotated[str, Field(max_length=256), NoNul] = ""
     attachments: Annotated[tuple[Id, ...], Field(max_length=20)] = ()
 
 
 class CreateProject(Wire):
     id: Id
-    name: Annotated[Text, Field(max_length=256)] = ""
+    name: Annotated[str, Field(max_length=256), NoNul] = ""
     attributes: Object = Field(default_factory=dict)
 
 

@@ -23,12 +23,6 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL characters are not allowed")
-    return text
-
-
 def _storable(value: Any) -> Any:  # noqa: ANN401  any JSON
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     if len(text.encode()) > MAX_VALUE_BYTES:
@@ -42,7 +36,6 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
 Id = Annotated[str, Field(pattern=_ID)]
 Json = Annotated[Any, AfterValidator(_storable)]
 Object = Annotated[dict[str, Any], AfterValidator(_storable)]

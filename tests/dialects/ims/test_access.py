@@ -88,6 +88,26 @@ def test_who_is_not_let_in(api: Api, algorithm: str | None) -> None:
     refused(lambda: listed(api.client(key, signature_algorithm=algorithm)), "InvalidAccessKeyId.Inactive")
 
 
+@pytest.mark.parametrize("algorithm", [None, "v2"])
+def test_a_temporary_key_needs_its_security_token_and_ends(api: Api, algorithm: str | None) -> None:
+    clock = api.world.clock
+    clock.advance(timedelta(minutes=-10))
+    key = api.world.app.keys.create("project-1", Role.USER, "temporary", lifetime=timedelta(minutes=15))
+    clock.advance(timedelta(minutes=10))
+    whole = api.client(key, security_token=key.token, signature_algorithm=algorithm)
+    assert listed(whole).total_count == 0
+    refused(
+        lambda: listed(api.client(key, signature_algorithm=algorithm)), "InvalidSecurityToken.MismatchWithAccessKey"
+    )
+    clock.advance(timedelta(minutes=6))
+    refused(lambda: listed(whole), "InvalidAccessKeyId.Inactive")
+
+
+def test_a_length_is_told_in_characters(api: Api) -> None:
+    error = refused(lambda: call(api.client(), "get_media_info", media_id="short"), "InvalidParameter")
+    assert "at least 32 characters" in error.data["Message"]
+
+
 def test_a_request_comes_once(api: Api) -> None:
     key, other = api.key(), api.key()
     sent = headers(api, key, "ListAvatarTrainingJobs")

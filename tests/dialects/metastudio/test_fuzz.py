@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from orchestrator.app.app import App
 from orchestrator.dialects.metastudio.operations import OPERATIONS
-from tests.dialects.metastudio.conftest import LiveClock, profiles
+from orchestrator.domain.actors import Role
+from tests.dialects.conftest import LiveClock, profiles
 from tests.fakes.app import World, a_world
 
 # The SDK's own models of what its operations send, by the words that they are named with there.
@@ -78,7 +79,7 @@ def quick_world(url: str) -> Iterator[World]:
 def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[[App], str]) -> None:
     world = quick_world
     base = server(world.app)
-    token = world.app.keys.create("project-1", "user", "fuzz").token  # type: ignore[arg-type]  # a word of Role
+    token = world.app.keys.create("project-1", Role.USER, "fuzz").token
     job = world.draft("metastudio")
     asset = world.app.library.create(world.owner, "VIDEO", "Clip", attributes={})
     file = world.app.asset_files.open(world.owner, asset.id, "MAIN", "a.mp4", size_bytes=3).file
@@ -118,6 +119,15 @@ def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[
                 assert 1 <= len(told["error_msg"]) <= 256
 
         ask()
+
+
+@pytest.mark.parametrize("path", ["/project-1/user/jobs/%0A0", "/%0A0", "/project-1/%0D%0A/jobs"])
+def test_a_line_end_in_a_path_is_answered_in_the_vendors_form(
+    quick_world: World, server: Callable[[App], str], path: str
+) -> None:
+    answer = httpx.get(f"{server(quick_world.app)}/v1{path}", trust_env=False)
+    assert answer.status_code == 400
+    assert answer.json()["error_code"].startswith("MSS.")
 
 
 @settings(max_examples=100, deadline=None)

@@ -158,14 +158,14 @@ def test_the_review_tells_what_is_wrong_and_the_update_mends_it(api: Api, client
     assert shown.state == "AUTO_VERIFY_FAILED"
     line = shown.operation_logs[-1]
     assert (line.log_type, line.error_code, line.operate_user) == ("SYSTEM_VERIFY_FAILED", "44005901", "SYSTEM")
-    for said in ("640x480", "id card front is missing", "id card back", "authorization letter"):
+    for said in ("640x480", "id card front is missing", "id card back", "authorization letter", "audio is missing"):
         assert said in line.log_description
     assert put(old, b"w") != 200
     before = job.cover_upload_url
     job = update(client, job.job_id, name="New", contact="1", video_multipart_count=2, is_background_replacement=True)
     assert len(job.training_video_upload_url) == 2
     assert put(before, b"c") != 200
-    assert job.audio_upload_url
+    assert put(job.audio_upload_url, b"sound", "application/zip") == 200
     fill(put, job)
     assert command(client, job.job_id, "CONFIRM_MULTIPART_UPLOADED").commond_result == "EXCUTE_SUCCESS"
     assert command(client, job.job_id, "SUBMITVERIFYING").commond_result == "EXCUTE_SUCCESS"

@@ -12,9 +12,11 @@ from tests.dialects.metastudio import test_assets as assets
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
 from tests.dialects.metastudio.test_assets import filled, found
-from tests.dialects.metastudio.test_jobs import create, listed, submitted
+from tests.dialects.metastudio.test_jobs import command, create, listed, show, submitted
+from tests.fakes.app import REFUSED
 
 Put = Callable[..., int]
+VIDEO = b"v" * 100  # what `submitted` sends
 
 
 @pytest.fixture
@@ -64,6 +66,15 @@ def test_every_filter_finds_the_jobs_it_should(api: Api, client: Any, put: Put) 
         [video] = [f for f in tx.files.of_job(ids["Anna"]) if f.kind == "training_video"]
         tx.files.record(video.id, facts={"display": [3840, 2160]})
     assert [(job.name, job.model_resolution) for job in listed(client, model_resolution="4K").jobs] == [("Anna", "4K")]
+    api.world.prober.refuse[VIDEO] = (REFUSED,)  # so that its owner may delete the video
+    api.verify()
+    with api.world.database.begin() as tx:
+        tx.files.record(video.id, facts={"display": [3840, 2160]})
+    assert command(client, ids["Anna"], "DELETE_JOB_VIDEO").commond_result == "EXCUTE_SUCCESS"
+    shown = show(client, ids["Anna"])
+    assert (shown.model_resolution, shown.training_video_download_url) == ("4K", None)
+    assert [(job.name, job.model_resolution) for job in listed(client, model_resolution="4K").jobs] == [("Anna", "4K")]
+    assert listed(client, model_resolution="1080P").count == 2
     for query in ({"limit": 0}, {"limit": 101}, {"state": "BROKEN"}, {"sort_dir": "up"}, {"create_since": "now"}):
         refused(lambda query=query: listed(client, **query), "MSS.00000003")
 

@@ -65,14 +65,6 @@ class MemoryRuns:
         made = [row.run for row in self._all() if row.run.outcome is RunOutcome.SUCCEEDED and not row.superseded]
         return {run.stage: run for run in sorted(made, key=lambda run: run.attempt) if run.job_id == job_id}
 
-    def left_something(self, job_ids: Sequence[str]) -> set[str]:
-        self._rows.step("artefacts of jobs")
-        return {
-            row.run.job_id for row in self._all()
-            if row.run.job_id in job_ids and row.run.outcome is RunOutcome.SUCCEEDED and not row.superseded
-            and row.run.artefacts
-        }  # fmt: skip
-
     def busy(self, job_ids: Sequence[str]) -> set[str]:
         self._rows.step("busy jobs")
         return {row.run.job_id for row in self._all() if row.run.job_id in job_ids and row.due_at is not None}

@@ -8,18 +8,19 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.wire import NoNul
 from orchestrator.dialects.native import commands, views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
 from orchestrator.dialects.native.idempotency import OnceRoute, made_id_of
 from orchestrator.dialects.native.schemas import Ask, CreateJob, EditJob, Say
-from orchestrator.dialects.native.wire import Text, cursor_of, id_of
+from orchestrator.dialects.native.wire import cursor_of, id_of
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.states import STATES, JobState, Phase
 from orchestrator.domain.views import MAX_PAGE, JobQuery
 
 router = APIRouter(tags=["jobs"], route_class=OnceRoute)
 
-Word = Annotated[Text, Field(min_length=1, max_length=256)]
+Word = Annotated[str, Field(min_length=1, max_length=256), NoNul]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 

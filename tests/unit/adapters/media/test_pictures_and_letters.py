@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 
@@ -96,10 +97,17 @@ def object_stream(text):
         (b"/A << /S /J#61vaScript >>", b""),
         (b"/A<</JS(x)>>", b""),
         (b"", object_stream(b"1 0 << /S /JavaScript /JS (x) >>")),
+        (b"", object_stream(random.Random(1).randbytes(300_000) + b" << /S /JavaScript /JS (x) >>")),
     ],
 )
 def test_a_letter_that_acts_is_refused(extra, objects):
     assert codes(PDF % (extra, objects), RULES, MediaKind.DOCUMENT) == ["document_active_content"]
+
+
+@pytest.mark.timeout(20)  # they took minutes when each looked for its stream, or held what lay behind it, anew
+@pytest.mark.parametrize("objects", [b"/ObjStm " * 1_000_000, object_stream(b"plain") * 20_000])
+def test_a_letter_of_nothing_but_object_streams_is_read_once(objects):
+    assert codes(PDF % (b"", objects), RULES, MediaKind.DOCUMENT) == []
 
 
 def test_other_letters():

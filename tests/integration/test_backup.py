@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ from orchestrator.adapters.db.backup import TABLES, BackupDamaged, sha256_of
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.tables import files, jobs, leases, media
 from orchestrator.adapters.db.types import to_text
+from orchestrator.cli import main
 from orchestrator.cli.backup import MANIFEST, OBJECTS, OtherSchema, compare, look, put_back, take
 from orchestrator.cli.failures import CliError
 from orchestrator.domain.commands import Effect
@@ -29,6 +31,8 @@ from orchestrator.ports.trainer import Artefact
 from tests.databases import PostgresDatabases, SQLiteFiles
 from tests.fakes.app import VIDEO, World, a_database, a_world
 from tests.fakes.storage import MemoryStorage
+from tests.servers import StoreServer
+from tests.workers import ME, Installation
 
 OTHER_VIDEO = b"another video"
 LEASED = ("lease_token", "lease_until")
@@ -291,3 +295,41 @@ def test_a_backup_that_fails_leaves_nothing(sqlite_url: str, tmp_path: Path) -> 
     with pytest.raises(Broken):
         take(sqlite_url, tmp_path / "backup", None, step)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_with_a_real_store(
+    sqlite_files: SQLiteFiles, store_server: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def told(*arguments: str, code: int) -> dict[str, Any]:
+        assert main.run([*arguments, "--json"]) == code
+        said = capsys.readouterr().out
+        return json.loads(said) if said else {}
+
+    with sqlite_files.migrated() as source, sqlite_files.empty() as target:
+        installation = Installation(tmp_path, source, store=store_server)
+        for name, value in installation.environ.items():
+            monkeypatch.setenv(name, value)
+        storage, kept = installation.app.context.storage, str(tmp_path / "kept")
+        job = installation.app.jobs.create(ME, "whole", "A job")
+        upload = installation.app.uploads.open(ME, job.id, FileKind.TRAINING_VIDEO, "a.mp4", size_bytes=len(VIDEO))
+        assert httpx.put(upload.urls[1], content=VIDEO).status_code == 200
+        installation.app.uploads.submit(ME, job.id)
+        with installation.app.context.store.read() as tx:
+            key = str(tx.files.get(upload.file.id).final_key)
+
+        assert told("backup", kept, "--objects", code=0)["objects_copied"] == 1
+        assert told("restore", kept, "--check", code=0)["objects_present"] == 1
+        storage.delete(key)
+        assert key in told("restore", kept, "--check", code=1)["troubles"][0]
+        assert told("restore", kept, code=1) == {}, "there is a database already"
+        monkeypatch.setenv("UNDERSTUDY_DATABASE__URL", target)
+        assert told("restore", kept, code=0)["objects_sent"] == 1
+        assert storage.read_range(key, 0, 100) == VIDEO
+        assert told("restore", kept, "--check", code=0)["objects_present"] == 1
+        assert told("restore", str(tmp_path / "nowhere"), code=5) == {}
+        assert main.run(["backup", str(tmp_path / "second")]) == 0
+        said = capsys.readouterr()
+        assert "objects listed, not copied" in said.out
+        assert "encryption_key" in said.err
+        installation.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.cli.connection import find_dev
+from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.options import Globals
 from orchestrator.domain.actors import Caller, Role
 
@@ -42,6 +43,14 @@ def settings_of(told: Globals) -> Settings:
 
     keep_output_clean()
     return load(config_path(told))
+
+
+def database_url(settings: Settings) -> str:
+    """Raises CliError when there is none."""
+    url = settings.database.url.get_secret_value()
+    if not url:
+        raise CliError("database.url is not set", Exit.USAGE, hint="Set UNDERSTUDY_DATABASE__URL, or give --config")
+    return url
 
 
 def keep_output_clean() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.commands import demo, dev, doctor, job, keys, media_library, operate, processes, review
+from orchestrator.cli.commands import backup, demo, dev, doctor, job, keys, media_library, operate, processes, review
 from orchestrator.cli.failures import EXIT_WORDS, CliError, Exit, exit_of
 from orchestrator.cli.options import Globals, hoisted
 from orchestrator.cli.output import note
@@ -60,7 +60,7 @@ def understudy(
 app.add_typer(job.app, name="job")
 app.add_typer(review.app, name="review")
 app.add_typer(media_library.app, name="media")
-for module in (operate, doctor, keys, dev, demo, processes):
+for module in (operate, backup, doctor, keys, dev, demo, processes):
     module.register(app)
 
 

@@ -50,8 +50,11 @@ def _plain(name: str) -> Start:
 
 
 @contextmanager
-def counting(total: int) -> Iterator[Callable[[], None]]:
-    """What to call after each of `total` things; a bar on standard error where there are several to wait for."""
+def counting(total: int | None) -> Iterator[Callable[[], None]]:
+    """What to call after each of `total` things; a bar on standard error where there are several to wait for.
+
+    A number that is not known beforehand is None: then they are only counted.
+    """
     if total == 1 or not sys.stderr.isatty():
         yield lambda: None
         return

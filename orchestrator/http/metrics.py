@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import structlog
@@ -15,17 +14,11 @@ from orchestrator.app.context import Context
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.states import JobState
+from orchestrator.version import our_version
 
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 log = structlog.get_logger()
-
-
-def our_version() -> str:
-    try:
-        return version("understudy")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class Metrics:

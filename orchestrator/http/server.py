@@ -27,9 +27,10 @@ from orchestrator.domain.errors import UnderstudyError
 from orchestrator.http.edge import Edge
 from orchestrator.http.health import Readiness
 from orchestrator.http.limits import RateLimits
-from orchestrator.http.metrics import Metrics, our_version
+from orchestrator.http.metrics import Metrics
 from orchestrator.http.routing import ActionRoute, WholeMount, form_of
 from orchestrator.settings import Settings
+from orchestrator.version import our_version
 
 GZIP_FROM_BYTES = 1024
 

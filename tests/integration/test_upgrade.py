@@ -90,6 +90,15 @@ def _copied(source_url: str, target_url: str) -> None:
             if rows:
                 target.execute(sa.delete(new.tables[name]))
                 target.execute(sa.insert(new.tables[name]), rows)
+                _numbered_behind(target, new.tables[name])
+
+
+def _numbered_behind(target: sa.Connection, table: sa.Table) -> None:
+    """Rows that came with their numbers do not move the sequence of PostgreSQL."""
+    [*key] = table.primary_key
+    if target.dialect.name == "postgresql" and isinstance(key[0].type, sa.BigInteger):
+        sequence = sa.func.pg_get_serial_sequence(table.name, key[0].name)
+        target.execute(sa.select(sa.func.setval(sequence, sa.func.max(key[0]))).select_from(table))
 
 
 def test_what_the_first_version_writes_the_present_schema_takes(empty_database_url: str) -> None:

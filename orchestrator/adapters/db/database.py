@@ -88,7 +88,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the server does not answer; whether a commit under way was done is then unknown.
         """
-        with _translated(), self.engine.begin() as connection:
+        with translated(), self.engine.begin() as connection:
             tx = SqlTx(connection, self._pid)
             yield tx
         for callback in tx.callbacks:
@@ -108,20 +108,20 @@ class Database:
             with self.begin() as tx:
                 yield tx
             return
-        with _translated(), self.single.connect() as connection:
+        with translated(), self.single.connect() as connection:
             yield SqlTx(connection, self._pid)
 
     @contextmanager
     def read(self) -> Iterator[SqlTx]:
         """Reads without a transaction of their own: each statement is its own snapshot."""
-        with _translated(), self.single.connect() as connection:
+        with translated(), self.single.connect() as connection:
             if connection.dialect.name != "postgresql":
                 connection = connection.execution_options(read_only=True)  # noqa: PLW2901  the same one
             yield SqlTx(connection, self._pid)
 
     def ping(self) -> None:
         """Raises DatabaseUnavailable when the database does not answer."""
-        with _translated(), self.single.connect() as connection:
+        with translated(), self.single.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
 
     def dispose(self) -> None:
@@ -135,7 +135,8 @@ class Database:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Errors of the driver as errors of the domain."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.failures import CliError, Exit
-from orchestrator.cli.local import app_of, me, settings_of
+from orchestrator.cli.failures import Exit
+from orchestrator.cli.local import app_of, database_url, me, settings_of
 from orchestrator.cli.options import AsJson, given
 from orchestrator.cli.output import emit, note, say, table
 
@@ -42,7 +42,7 @@ def upgrade(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Bring the database to this version's schema. Safe to run from several places at once."""
     from orchestrator.adapters.db import migrate
 
-    url = _database_url(context)
+    url = database_url(settings_of(given(context)))
     before = migrate.current(url)
     migrate.upgrade(url)
     after = migrate.current(url)
@@ -57,7 +57,7 @@ def current(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the schema the database has, and the one this version wants; exit 1 if they differ."""
     from orchestrator.adapters.db import migrate
 
-    found, wanted = migrate.current(_database_url(context)), migrate.head()
+    found, wanted = migrate.current(database_url(settings_of(given(context)))), migrate.head()
     if as_json:
         emit({"current": found, "head": wanted})
     else:
@@ -65,13 +65,6 @@ def current(context: typer.Context, *, as_json: AsJson = False) -> None:
         if found != wanted:
             note("understudy: run `understudy db upgrade`")
     raise typer.Exit(Exit.OK if found == wanted else Exit.REFUSED)
-
-
-def _database_url(context: typer.Context) -> str:
-    url = settings_of(given(context)).database.url.get_secret_value()
-    if not url:
-        raise CliError("database.url is not set", Exit.USAGE, hint="Set UNDERSTUDY_DATABASE__URL, or give --config")
-    return url
 
 
 @project.command("create")

@@ -23,7 +23,7 @@ def test_no_schedule_of_faults_breaks_a_promise() -> None:
     assert walked.broken == [], "look at one: ./run simulate --seed SEED --trace"
     # a storm in which nothing gets done would prove nothing
     assert walked.states["job_success"] > SCHEDULES / 3
-    assert walked.states.total() > SCHEDULES
+    assert walked.states.total() > SCHEDULES * 3 / 4  # owners delete some of their jobs
 
 
 def test_a_seed_is_one_schedule_in_every_process() -> None:

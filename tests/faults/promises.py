@@ -21,6 +21,7 @@ from orchestrator.ports.storage import Storage
 from tests.workers import Installation
 
 SHOWN: Final = 3
+RUNNER_ENDS_S: Final = 10
 # What the log of a healthy installation never has, whatever happens around it.
 _BUGS: Final = frozenset(
     {"request failed", "tick_failed", "sweep_failed", "step_crashed", "settling_crashed", "run_not_settled",
@@ -185,7 +186,9 @@ class _Look:
             yield f"shown {shown}, there are {there}"
 
     def processes(self) -> Iterator[str]:
-        yield from (f"process {process.pid}" for process in runners(self._installation))
+        # a runner ends by itself a moment after it has told how its run ended
+        _, left = psutil.wait_procs(runners(self._installation), timeout=RUNNER_ENDS_S)
+        yield from (f"process {process.pid}" for process in left)
 
     def contents(self) -> Iterator[str]:
         assert self._storage is not None

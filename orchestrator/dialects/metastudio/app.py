@@ -84,8 +84,8 @@ class MetaStudio:
     def _done(
         self, operation: Operation, path: Mapping[str, str], received: Received, visit: Visit
     ) -> Mapping[str, object] | Bytes | None:
-        visitor = self._access.visitor(received, visit)
-        own = visitor.caller.project_id
+        caller = self._access.caller(received, visit)
+        own = caller.project_id
         told = received.header("x-project-id")
         if path.get(_PROJECT, own) != own or (told is not None and told != own):
             raise errors.other_project()
@@ -95,7 +95,7 @@ class MetaStudio:
         ]
         if any("\0" in text for text in (*path.values(), *(each for pair in query for each in pair))):
             raise errors.Fault(400, operation.words.query[0], f"{operation.words.query[1]}: NUL characters")
-        return operation.handler(self._app, Asked(visitor, path, query, received.body, operation.words))
+        return operation.handler(self._app, Asked(caller, path, query, received.body, operation.words))
 
 
 def _matched(template: Sequence[str], segments: Sequence[bytes]) -> dict[str, str] | None:

@@ -176,9 +176,13 @@ def test_of_many_who_submit_at_once_one_is_first(client: Any, put: Put) -> None:
 
     job = create(client)
     fill(put, job)
-    done(client, job.job_id, "CONFIRM_MULTIPART_UPLOADED")
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: command(client, job.job_id, "SUBMITVERIFYING").commond_result, range(8)))
+
+    def at_once(word: str) -> list[str]:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: command(client, job.job_id, word).commond_result, range(8)))
+
+    assert at_once("CONFIRM_MULTIPART_UPLOADED") == ["EXCUTE_SUCCESS"] * 8
+    answers = at_once("SUBMITVERIFYING")
     assert answers.count("EXCUTE_SUCCESS") == 1
     assert [kind for kind, _ in log_of(show(client, job.job_id))].count("USER_VERIFYING_SUBMITTED") == 1
 

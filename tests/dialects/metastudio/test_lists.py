@@ -125,5 +125,11 @@ def test_every_filter_finds_the_assets_it_should(client: Any, put: Put) -> None:
         ({"app_user_id": "nobody"}, []),
     ):
         assert found(client, **query) == names, query
-    for query in ({"limit": 101}, {"asset_state": "BROKEN"}, {"sort_key": "size"}, {"start_time": "yesterday"}):
+    for query in (
+        {"limit": 101},
+        {"asset_state": "BROKEN"},
+        {"asset_type": "FILM"},
+        {"sort_key": "size"},
+        {"start_time": "yesterday"},
+    ):
         refused(lambda query=query: found(client, **query), "MSS.10001002")

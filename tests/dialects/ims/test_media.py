@@ -195,13 +195,16 @@ def test_an_upload_address_holds_the_right_to_one_file_and_no_key_of_the_store(
     assert (found.media_id, found.media_basic_info.media_tags) == (made.media_id, "a,b")
 
 
-def test_only_the_own_inbox_is_registered_once_and_by_one_token(client: Any, place: Callable[..., str]) -> None:
+def test_only_the_own_inbox_is_registered_once_and_by_one_token(
+    api: Api, client: Any, place: Callable[..., str]
+) -> None:
     foreign = place("a.mp4", project_id="project-2")
     for address in (foreign, "http://169.254.169.254/a.mp4", "vod://671c704445f9a0ee011406c2", "oss://other/a.mp4"):
         refused(lambda address=address: register(client, address), "InvalidParameter")
     mine = place("a.mp4")
     token = uuid.uuid4().hex
     first = register(client, mine, client_token=token, reference_id="ref-001")
+    api.world.clock.advance(2)
     assert register(client, mine, client_token=token, reference_id="ref-001") == first
     assert len(first) == 32
     refused(lambda: register(client, mine), WRONG_STATE)

@@ -34,7 +34,7 @@ def test_no_parameters_break_an_action(api: Api) -> None:
     job_id = create(api.client(key))
     with httpx.Client(trust_env=False) as http:
 
-        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             operation=st.sampled_from(AVATARS), told=st.lists(st.tuples(names, values), max_size=5),
             known=st.booleans(), odd=st.binary(max_size=10),

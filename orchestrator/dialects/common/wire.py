@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
@@ -26,6 +26,11 @@ def instant(text: str) -> datetime:
     if len(text) != TIME_LENGTH or not text.endswith("Z"):
         raise ValueError("a time has the form 2024-07-30T10:43:17Z")
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def last_instant(text: str) -> datetime:
+    """The end of the second that a time names: it is shown without its fraction, and asked for as it was shown."""
+    return instant(text) + timedelta(microseconds=999_999)
 
 
 def time_text(at: datetime | None) -> str | None:

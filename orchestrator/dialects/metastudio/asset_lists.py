@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 
 from orchestrator.app.app import App
-from orchestrator.dialects.common.wire import instant, split
+from orchestrator.dialects.common.wire import instant, last_instant, split
 from orchestrator.dialects.metastudio import asset_views
 from orchestrator.dialects.metastudio.asset_schemas import AssetType, ListAssets
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import last_instant
 from orchestrator.domain.assets import AssetQuery, AssetState
 
 _SORTS: Final = {"create_time": "created_at", "update_time": "updated_at", "asset_order": "asset_order"}

@@ -7,11 +7,10 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.intake import Want
-from orchestrator.dialects.common.wire import instant, split
+from orchestrator.dialects.common.wire import instant, last_instant, split
 from orchestrator.dialects.metastudio import errors, job_views
 from orchestrator.dialects.metastudio.job_schemas import CreateJob, EncryptedFile, ListJobs, UpdateJob
 from orchestrator.dialects.metastudio.operation import Asked, Bytes
-from orchestrator.dialects.metastudio.wire import last_instant
 from orchestrator.dialects.metastudio.words import FILE_NAMES, RESOLUTIONS, STATES_BY_NAME
 from orchestrator.domain.editions import FLEXUS, services
 from orchestrator.domain.model import FileKind

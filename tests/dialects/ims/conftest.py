@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,12 @@ class Api:
         item, upload = self.world.app.media.upload(self.world.owner, "a.mp4", kind)
         assert web.put(upload.urls[1], content=data).status_code == 200
         return item.id
+
+    def place(self, name: str, data: bytes = b"x", project_id: str = "project-1") -> str:
+        """Puts an object into a project's inbox; gives its address as the vendor writes it."""
+        key = f"inbox/{project_id}/{uuid.uuid4().hex}/{name}"
+        self.world.storage.put(key, data, "application/octet-stream")
+        return self.world.storage.address_of(key)
 
     def verify(self) -> None:
         """Let the machine check what was submitted."""

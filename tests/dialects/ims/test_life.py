@@ -152,6 +152,13 @@ def test_a_training_that_is_tried_again_by_itself_has_not_failed(api: Api, clien
     assert show(client, job_id).status == "Training"
     assert listed(client, status="Training") == (1, [job_id])
     assert listed(client, status="Fail") == (0, [])
+    # and so nothing is open to its owner that is open for failed jobs
+    update(client, job_id, avatar_name="Ada")
+    refused(lambda: update(client, job_id, transparent=True), WRONG_STATE)
+    refused(lambda: submit(client, job_id), WRONG_STATE)
+    refused(lambda: delete(client, job_id), WRONG_STATE)
+    video = show(client, job_id).video
+    assert call(client, "delete_media_infos", media_ids=video).forbidden_list == [video]
     api.world.settle()
     assert show(client, job_id).status == "Success"
 
@@ -224,6 +231,19 @@ def test_the_thumbnail_is_written_where_its_owner_wants_it(api: Api, storage: S3
     avatar = call(client, "get_avatar", avatar_id=show(client, job_id).avatar_id).data.avatar
     assert avatar.thumbnail == show(client, job_id).thumbnail == url
     assert storage.read_range("wanted/t.png", 0, 100) != b""
+
+
+def test_a_thumbnail_may_lie_in_the_own_inbox(api: Api, client: Any, storage: S3Storage) -> None:
+    api.world.profiles = {**api.world.profiles, "ims": _with_thumbnail(api.world.profiles["ims"])}
+    api.world.app = api.world.process()
+    place = "inbox/project-1/thumbnails/ada.png"
+    job_id = ready(api, client, thumbnail=storage.address_of(place))
+    submit(client, job_id)
+    api.world.settle()
+    api.world.sweep("thumbnails")
+    avatar = call(client, "get_avatar", avatar_id=show(client, job_id).avatar_id).data.avatar
+    assert avatar.thumbnail == storage.address_of(place)
+    assert storage.read_range(place, 0, 100) != b""
 
 
 def test_a_thumbnail_for_a_store_that_is_not_allowed_is_ours_to_fetch(api: Api, client: Any) -> None:

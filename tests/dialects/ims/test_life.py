@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 from huaweicloudsdkmetastudio.v1 import ShowAssetRequest, UpdateDigitalAssetRequest, UpdateDigitalAssetRequestBody
 
@@ -16,6 +15,7 @@ from orchestrator.domain.media import Reason
 from orchestrator.domain.media_items import MediaType
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import STATES, JobState
+from tests import web
 from tests.builders import a_job, a_sheet
 from tests.dialects.ims.conftest import Api
 from tests.dialects.ims.support import call, refused
@@ -288,7 +288,7 @@ def test_a_thumbnail_for_a_store_that_is_not_allowed_is_ours_to_fetch(api: Api, 
     api.world.sweep("thumbnails")
     avatar = call(client, "get_avatar", avatar_id=show(client, job_id).avatar_id).data.avatar
     assert "169.254" not in avatar.thumbnail
-    assert httpx.get(avatar.thumbnail, trust_env=False).status_code == 200
+    assert web.get(avatar.thumbnail).status_code == 200
 
 
 def _with_thumbnail(profile: Any) -> Any:

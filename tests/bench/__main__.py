@@ -30,7 +30,7 @@ OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="./run bench", description="Measure, print a table, write build/bench.json. Exit code 1: a goal is missed.",
+        prog="./run bench", description="Measure, print a table, write build/bench.json. Exit code 1: a goal missed.",
         epilog="\n".join(f"  {name:10} {what}" for name, what in BENCHES.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip

@@ -11,13 +11,11 @@ from typing import Final
 from urllib.parse import unquote
 
 import structlog
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
-from orchestrator.dialects.common.asgi import Matched, json_bytes
+from orchestrator.dialects.common.asgi import Matched, json_bytes, serve
 from orchestrator.dialects.common.received import Received
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
@@ -43,14 +41,7 @@ class MetaStudio:
         self._routes = [(operation.segments, operation) for operation in ordered]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
-        response = await run_in_threadpool(self._answer, scope, body)
-        await response(scope, receive, send)
+        await serve(self._answer, scope, receive, send)
 
     def _answer(self, scope: Scope, body: bytes) -> Response:
         path = scope.get("raw_path", b"").partition(b"?")[0]

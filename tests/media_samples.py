@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from orchestrator.domain.media import MediaFacts, MediaKind, MediaRules, check
+from orchestrator.domain.media import MediaFacts, MediaKind, MediaRules, Verdict, check
+from orchestrator.ports.prober import ByteSource
 
 MEDIA = Path(__file__).parent / "media"
 
@@ -112,6 +113,16 @@ def inspect(data: bytes, kind: MediaKind = MediaKind.VIDEO) -> MediaFacts:
         report.problem(exc.reason)
     known = {name: value for name, value in report.facts.items() if value is not None}
     return MediaFacts(kind, len(data), problems=tuple(report.problems), notes=tuple(report.notes), **known)
+
+
+class ReadHere:
+    """The port `Prober` by the real readers, without the child around them: quick, and for our own samples only."""
+
+    def judge(self, source: ByteSource, kind: MediaKind, rules: MediaRules) -> Verdict:
+        return check(self.facts(source, kind), rules)
+
+    def facts(self, source: ByteSource, kind: MediaKind) -> MediaFacts:
+        return inspect(source.read_range(0, source.size_bytes), kind)
 
 
 def codes(data: bytes, rules: MediaRules, kind: MediaKind = MediaKind.VIDEO) -> list[str]:

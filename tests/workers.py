@@ -210,7 +210,7 @@ class OwnProcess(Server):
     def child(self) -> Child:
         return Child(
             name=self.name, argv=self._argv, env=self.env(), cwd=self.dir, log_path=self.dir / "log",
-            ready=self.readiness(), ready_timeout_s=90, stop_timeout_s=30,
+            ready=self.readiness(), ready_timeout_s=90, stop_timeout_s=90,
         )  # fmt: skip
 
     def readiness(self) -> Callable[[], bool] | None:
@@ -245,7 +245,7 @@ class ApiProcess(OwnProcess):
     ) -> None:  # fmt: skip
         self.port = free_port()
         own = {"UNDERSTUDY_API__PORT": str(self.port), **(variables or {})}
-        super().__init__("api", installation, ["-m", module], own)
+        super().__init__("api", installation, ["-m", *module.split()], own)
         self._wait = wait
 
     @property

@@ -168,7 +168,7 @@ def lost_leases(care: Care, report: SweepReport, now: datetime, limit: int) -> N
         if report.dry_run:
             continue
         # the first takeover at once; a job that keeps killing its workers waits longer each time
-        due_at = now + care.context.timing.step_retry * (2**job.takeovers - 1)
+        due_at = now + care.context.timing.takeover_delay(job.takeovers)
         with care.context.store.begin() as tx:
             if tx.jobs.take_back(job, due_at) and due_at <= now and job.effect is not None:
                 effects.add(job.effect)

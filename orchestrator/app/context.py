@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from orchestrator.domain import uploads
 from orchestrator.domain.errors import Invalid
@@ -18,6 +19,8 @@ from orchestrator.ports.storage import Storage
 from orchestrator.ports.store import Store
 from orchestrator.ports.trainer import TrainerBackend
 from orchestrator.ports.waker import Waker
+
+_DOUBLED: Final = 5  # times, no more: a job that keeps losing its workers is still looked at every few minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class Timing:
     keep_deleted: timedelta = timedelta(days=7)
     keep_runs: timedelta = timedelta(days=14)
     orphan_age: timedelta = timedelta(days=2)
+
+    def takeover_delay(self, takeovers: int) -> timedelta:
+        """How long a job waits that has lost so many workers at one place: the first time not at all, then longer."""
+        return self.step_retry * ((1 << min(takeovers, _DOUBLED)) - 1)
 
 
 @dataclass(frozen=True, slots=True)

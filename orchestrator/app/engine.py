@@ -150,7 +150,7 @@ class Engine:
     def _give_up(self, effect: Effect, job: Job) -> Outcome:
         ask = _GIVEN_UP.get(effect)
         if ask is None:
-            return Outcome(job, snooze=self._context.timing.step_retry * 2**self._context.timing.max_takeovers)
+            return Outcome(job, snooze=self._context.timing.takeover_delay(job.takeovers))
         text = f"{effect.value} broke off {job.takeovers} times; an operator has to look at it"
         return Outcome(job, ask._replace(description=text, message=text))
 

@@ -152,8 +152,19 @@ class Intake:
         return UploadProgress(file, {n: (str(file.etag), sizes[n - 1]) for n in plan_of(file).numbers}, [])
 
     def confirm(self, caller: Caller, job_id: str, kind: FileKind, command: Command) -> File:
-        """Seal the file of a kind; sealed already, it answers the same. Raises UploadIncomplete, UploadNotOpen."""
-        return self._uploads.confirm(caller, self._newest(caller, job_id, kind, command).id)
+        """Seal the file of a kind; sealed already, or just now by another call, it answers the same.
+
+        Raises:
+            UploadIncomplete, UploadNotOpen.
+        """
+        file = self._newest(caller, job_id, kind, command)
+        try:
+            return self._uploads.confirm(caller, file.id)
+        except UploadNotOpen:
+            there = self._sealing.awaited(self._now(file))
+            if there.state is not FileState.SEALED:
+                raise
+            return there
 
     def _newest(self, caller: Caller, job_id: str, kind: FileKind, command: Command) -> File:
         with self._context.store.read() as tx:
@@ -278,11 +289,13 @@ class Intake:
             raise
         return job, [self._signed(file) for file in files] if said else []
 
-    def page(self, query: JobQuery) -> tuple[Sequence[JobSummary], int, Mapping[str, Sequence[File]]]:
+    def page(self, caller: Caller, query: JobQuery) -> tuple[Sequence[JobSummary], int, Mapping[str, Sequence[File]]]:
         """A page of jobs, the number of all matches, and the files of its jobs that are or were sealed.
 
-        The query's project has been checked by whoever built it.
+        Of a project that the caller may not ask for there are none.
         """
+        if query.project_id != caller.project_id and not caller.speaks_for_the_system:
+            return [], 0, {}
         if not 1 <= query.limit <= MAX_PAGE:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
         with self._context.store.read() as tx:

@@ -12,6 +12,7 @@ from orchestrator.app.context import Context, new_id
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.assets import (
     ASSET_RULES,
+    EVERYBODY,
     NOT_BY_USERS,
     Asset,
     AssetCommand,
@@ -19,9 +20,11 @@ from orchestrator.domain.assets import (
     AssetNameTaken,
     AssetQuery,
     AssetState,
+    PropertyChange,
     decide,
     has_main,
     may_be_fetched,
+    with_properties,
 )
 from orchestrator.domain.editions import decisive_video
 from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
@@ -41,10 +44,16 @@ _PLANNED: Final = {"BLOCK": AssetCommand.FREEZE, "DELETE": AssetCommand.RECYCLE}
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Who else may use an asset; nobody: it is the owner's alone."""
+    """Who else may use an asset; nobody: it is the owner's alone.
+
+    Attributes:
+        with_everybody: makes it an asset of the system.
+        expires_at: None: the end of the 30th day from now.
+    """
 
     project_ids: Sequence[str] = ()
     expires_at: datetime | None = None
+    with_everybody: bool = False
 
 
 class Library:
@@ -56,22 +65,27 @@ class Library:
     def create(
         self, caller: Caller, kind: str, name: str, *, description: str = "", tags: Sequence[str] = (), order: int = 0,
         attributes: Mapping[str, object], share: Share | None = None, planned: Sequence[Planned] = (),
+        properties: Sequence[PropertyChange] = (),
     ) -> Asset:  # fmt: skip
         """An asset without files.
 
         Args:
             planned: what is to be done by itself, and when.
+            properties: system properties to begin with; what the caller may not set is ignored.
 
         Raises:
             Forbidden: models come from training only.
+            Invalid: shared with everybody, by somebody who does not speak for the system.
             AssetNameTaken: another asset of the type has the name.
         """
         if kind in NOT_BY_USERS:
             raise Forbidden(f"assets of type {kind} are made by training")
+        _check_share(caller, share)
         at = self._context.clock()
+        held = with_properties(attributes, properties, by_the_system=caller.speaks_for_the_system)
         asset = Asset(
             new_id(at), caller.project_id, None, kind, AssetState.CREATING, name, description,
-            {**attributes, **_kept_plan(planned)}, at, at, app_user_id=caller.app_user_id, tags=list(tags),
+            {**held, **_kept_plan(planned)}, at, at, app_user_id=caller.app_user_id, tags=list(tags),
             asset_order=order, due_at=_first(planned),
         )  # fmt: skip
         with self._context.store.begin() as tx:
@@ -83,17 +97,22 @@ class Library:
 
     def update(
         self, caller: Caller, asset_id: str, *, state: AssetCommand | None = None, share: Share | None = None,
-        attributes: Mapping[str, object] | Callable[[Mapping[str, object]], Mapping[str, object]] | None = None,
+        attributes: Mapping[str, object] | None = None, properties: Sequence[PropertyChange] = (),
         planned: Sequence[Planned] | None = None, **values: object,
     ) -> Asset:  # fmt: skip
         """Change what is given.
 
         Args:
             state: how the state moves.
-            attributes: laid over those there are, or what makes the new ones of them.
+            attributes: laid over those there are.
+            properties: changes of system properties; of those that the caller may not set nothing comes.
             planned: in the place of what was planned; None leaves that.
             values: name, description, type, tags, asset_order.
+
+        Raises:
+            AssetNotFound, CommandNotAllowed, AssetNameTaken, Forbidden, Invalid: as `create` and `move`.
         """
+        _check_share(caller, share)
         if planned is not None:
             values["due_at"] = _first(planned)
 
@@ -106,9 +125,9 @@ class Library:
                 raise Forbidden(f"an asset of type {asset.type} cannot become one of type {kind}")
             if (kind, name) != (asset.type, asset.name):
                 _check_name(tx, asset, name, kind)
-            kept = asset.attributes
-            if attributes is not None:
-                kept = attributes(kept) if callable(attributes) else {**kept, **attributes}
+            kept: Mapping[str, object] = {**asset.attributes, **(attributes or {})}
+            if properties:
+                kept = with_properties(kept, properties, by_the_system=caller.speaks_for_the_system)
             if planned is not None:
                 kept = {**kept, **_kept_plan(planned)}
             if share is not None:
@@ -215,7 +234,8 @@ class Library:
     def _share(self, tx: Tx, asset: Asset, share: Share) -> None:
         at = self._context.clock()
         last_day = (at + timedelta(days=30)).replace(hour=23, minute=59, second=59, microsecond=0)
-        others = [each for each in share.project_ids if each != asset.project_id]
+        others = [each for each in share.project_ids if each not in {asset.project_id, EVERYBODY}]
+        others += [EVERYBODY] if share.with_everybody else []
         tx.library.share(asset.id, others, share.expires_at or last_day)
 
     def _erase_files(self, tx: Tx, asset: Asset, at: datetime) -> None:
@@ -257,6 +277,11 @@ def _planned(asset: Asset, now: datetime) -> tuple[AssetCommand | None, datetime
     plan = sorted((datetime.fromisoformat(at), str(word)) for word, at in steps) if isinstance(steps, list) else []
     due = [word for at, word in plan if at <= now]
     return _PLANNED.get(due[-1]) if due else None, next((at for at, _ in plan if at > now), None)
+
+
+def _check_share(caller: Caller, share: Share | None) -> None:
+    if share is not None and share.with_everybody and not caller.speaks_for_the_system:
+        raise Invalid("only assets of the system are shared with everybody", field="shared_type")
 
 
 def _check_name(tx: Tx, asset: Asset, name: str, kind: str) -> None:

@@ -20,7 +20,14 @@ from orchestrator.app.engine import BUDGET, Report
 from orchestrator.app.leases import Keeper
 from orchestrator.app.sealing import final_key_of
 from orchestrator.app.stored import StoredObject
-from orchestrator.domain.errors import DatabaseUnavailable, NotFound, StaleJob, Unavailable, UnderstudyError
+from orchestrator.domain.errors import (
+    CheckBrokenOff,
+    DatabaseUnavailable,
+    NotFound,
+    StaleJob,
+    Unavailable,
+    UnderstudyError,
+)
 from orchestrator.domain.media import MediaRules
 from orchestrator.domain.media_items import (
     PREPARE_MEDIA,
@@ -145,6 +152,8 @@ class Preparation:
             raise
         except StaleJob:
             pass  # deleted, or taken over after our lease ran out
+        except CheckBrokenOff:
+            self._release(item, token, timing.step_retry, tries=item.tries)
         except Unavailable:
             self._release(item, token, timing.step_retry)
         except Exception as exc:  # noqa: BLE001  broken media must not take others along; the try is counted

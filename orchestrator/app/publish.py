@@ -115,7 +115,7 @@ class Publishing:
         asset_id = job.asset_id or new_id(at)
         asset = Asset(
             asset_id, job.project_id, job.id, MODEL_TYPE, state, sheet.name, sheet.description,
-            {"profile": job.profile, "wide": wide, **sheet.attributes}, at, at,
+            {"profile": job.profile, "wide": wide, **sheet.attributes}, at, at, app_user_id=sheet.app_user_id,
         )  # fmt: skip
         profile = self._context.profile_of(job)
         category = {profile.model_file: "MAIN", profile.thumbnail_file: "COVER"}

@@ -1,6 +1,7 @@
 """Thumbnails that owners want at an address of theirs: written after training, tried again for a while, never lost.
 
-The order is written with the model it belongs to, in one transaction; a sweep carries it out.
+The order is written with the model it belongs to, in one transaction; a sweep carries it out: into the project's own
+inbox of our store, or by the courier to wherever the operator allows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from orchestrator.app.context import Context
 from orchestrator.domain.assets import COVER, COVER_LIMIT_BYTES, Asset, AssetFile, AssetNotFound, Delivery
 from orchestrator.domain.errors import Refused, StaleJob, Unavailable
+from orchestrator.domain.media_items import PlaceNotAllowed, check_place, inbox_of
 from orchestrator.ports.courier import NotDelivered
 from orchestrator.ports.storage import ObjectMissing
 from orchestrator.ports.store import Tx
@@ -75,7 +77,15 @@ class Thumbnails:
         if info.size_bytes > COVER_LIMIT_BYTES:
             raise NotDelivered(f"the thumbnail has {info.size_bytes} bytes; {COVER_LIMIT_BYTES} are delivered")
         content = storage.read_range(each.key, 0, info.size_bytes, etag=info.etag)
-        self._context.courier.put(each.url, content, each.content_type)
+        own = storage.key_of(each.url)
+        if own is None:
+            self._context.courier.put(each.url, content, each.content_type)
+            return
+        try:
+            check_place(own, each.project_id)
+        except PlaceNotAllowed as exc:
+            raise NotDelivered(f"in this store only {inbox_of(each.project_id)}... takes the thumbnail") from exc
+        storage.put(own, content, each.content_type)
 
     def _end(self, each: Delivery, word: str, told: str) -> str:
         """Say on the model how it went, and be done."""

@@ -13,7 +13,7 @@ from orchestrator.app.outcome import Outcome
 from orchestrator.app.stored import StoredObject
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import CheckBrokenOff, Unavailable
 from orchestrator.domain.media import MediaFacts, Reason, Verdict
 from orchestrator.domain.model import File, Job
 from orchestrator.domain.profile import Material
@@ -52,8 +52,10 @@ class Verification:
                 if material is not None:
                     verdicts[file.kind] = verdict = self._judge(file, material, dossier.sheet.attributes)
                     facts[file.id] = verdict.as_dict()["facts"]  # type: ignore[assignment]  # a dict by its own contract
-        except Unavailable:
-            return Outcome(job, snooze=self._context.timing.step_retry)
+        except Unavailable as exc:
+            # counted, or a film that gets its reader killed would be tried for ever
+            broken = isinstance(exc, CheckBrokenOff)
+            return Outcome(job, snooze=self._context.timing.step_retry, crashed=broken)
         lacking = profile.lacking(
             job.switches, dossier.sheet.attributes, frozenset(file.kind for file in dossier.files)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -30,6 +30,7 @@ class Caller:
         name: shown in the operation log; the key's own name, never a secret.
         key_id: of the key that it came with; empty for what runs beside the API.
         app_user_id: the caller's own user behind a shared key (MetaStudio's X-App-UserId), if told.
+        of_people: the key is one of people, whatever it acts as here.
     """
 
     project_id: str
@@ -37,6 +38,16 @@ class Caller:
     name: str
     app_user_id: str | None = None
     key_id: str = ""
+    of_people: bool = False
+
+    def as_user(self, app_user_id: str | None) -> Caller:
+        """The same as a user of its own project, for APIs that are the owners' side only."""
+        return replace(self, role=Role.USER, app_user_id=app_user_id, of_people=self.speaks_for_the_system)
+
+    @property
+    def speaks_for_the_system(self) -> bool:
+        """May ask for other projects' jobs by name, share with everybody, and set what is the system's own."""
+        return self.of_people or self.sees_all_projects
 
     @property
     def sees_all_projects(self) -> bool:

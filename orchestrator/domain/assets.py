@@ -194,6 +194,43 @@ PROBED: Final[Mapping[str, MediaKind]] = {
 NOT_BY_USERS: Final = frozenset({"VOICE_MODEL", "HUMAN_MODEL_2D"})
 
 
+EVERYBODY: Final = "*"
+"""Stands for every project among those that an asset is shared with."""
+
+# What a picture or a video is for, anybody may say; all other properties are the system's own.
+_OWNERS_PROPERTIES: Final = frozenset({"MATERIAL_IMG", "MATERIAL_VIDEO", "BACKGROUND_IMG"})
+
+
+class PropertyChange(NamedTuple):
+    """A system property to set, or (`value` None) to take away."""
+
+    key: str
+    value: str | None
+
+
+def with_properties(
+    attributes: Mapping[str, object], changes: Iterable[PropertyChange], *, by_the_system: bool
+) -> dict[str, object]:
+    """Attributes of an asset after changes of its system properties, listed as shown and as searched for.
+
+    Changes of the system's own by others are ignored, as documented.
+    """
+    listed = attributes.get("system_properties")
+    held = {str(each["key"]): str(each["value"]) for each in listed} if isinstance(listed, list) else {}
+    for change in changes:
+        if not by_the_system and change.key not in _OWNERS_PROPERTIES:
+            continue
+        if change.value is None:
+            held.pop(change.key, None)
+        else:
+            held[change.key] = change.value
+    return {
+        **attributes,
+        "system_properties": [{"key": key, "value": value} for key, value in held.items()],
+        "property_words": [f"{key}:{value}" for key, value in held.items()],
+    }
+
+
 # Only these may be fetched; files of frozen assets are not shown to anybody.
 _FETCHED: Final = frozenset({AssetFileState.UPLOADED, AssetFileState.CREATED, AssetFileState.REVIEW})
 

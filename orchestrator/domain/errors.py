@@ -19,7 +19,8 @@
     └── Unavailable         something outside did not answer; try again
         ├── StorageUnavailable
         ├── TrainerUnavailable
-        └── DatabaseUnavailable
+        ├── DatabaseUnavailable
+        └── CheckBrokenOff       who looked at a file was killed: nothing is said of the file
 
 Each class has a stable public `code`; a dialect maps codes to its own status and words in one dict. The facts
 of the error are in `details`, for logs and for API answers.
@@ -107,6 +108,10 @@ class Unavailable(UnderstudyError):
 
 class StorageUnavailable(Unavailable):
     code = "storage_unavailable"
+
+
+class CheckBrokenOff(Unavailable):
+    """Has no code of its own: no caller of an API waits for a check."""
 
 
 class TrainerUnavailable(Unavailable):

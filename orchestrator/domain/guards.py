@@ -35,6 +35,9 @@ class Given(NamedTuple):
 
 
 NOTHING = Given()
+RESUBMIT: Final = "resubmit"
+"""The switch of a simpler life: the owner mends and resubmits whatever failed."""
+
 Guard = Callable[[Job, Given], str | None]
 
 
@@ -106,6 +109,13 @@ def awaiting_dispatch(job: Job, given: Given) -> str | None:
 
 def retry_scheduled(job: Job, _: Given) -> str | None:
     return None if job.effect is Effect.RETRY else "no retry is scheduled"
+
+
+def no_retry_ahead(job: Job, _: Given) -> str | None:
+    """Owners of a simpler life see five phases, and a stage that is tried again by itself is still at work there."""
+    if RESUBMIT in job.switches and job.effect is Effect.RETRY:
+        return "what failed is about to be tried again by itself"
+    return None
 
 
 def has_repairs_left(job: Job, _: Given) -> str | None:

@@ -148,6 +148,7 @@ _DELETABLE = (S.WAIT_FILE_UPLOAD, S.AUTO_VERIFY_FAILED, S.MANUAL_VERIFYING, S.MA
               S.TRAINING_DATA_PREPROCESS_FAILED, S.TRAIN_FAILED, S.INFERENCE_DATA_PREPROCESS_FAILED,
               S.JOB_SUCCESS, S.WAIT_USER_CONFIRM, S.JOB_REJECT, S.JOB_FINISH)  # fmt: skip
 _ALSO_DELETABLE = tuple(s for s in (*_BROKEN, S.VIDEO_ANALYZE_FAILED) if s not in _DELETABLE)
+_MENDABLE = g.all_of(g.on(g.RESUBMIT), g.no_retry_ahead)
 _OPEN = tuple(s for s in S if s not in TERMINAL)
 _PEOPLE = tuple(s for s in _OPEN if STATES[s].owner in (USER, ADMIN))
 
@@ -178,11 +179,11 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     *(T(s, C.CONFIRM_FILE, None, USER) for s in (S.WAIT_FILE_UPLOAD, *_REVIEW_FAILED)),
     T(S.WAIT_FILE_UPLOAD, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.SYSTEM_MARKABLE_VIDEO, L.USER_VERIFYING_SUBMITTED), g.files_complete, E.VERIFY),
     *(T(s, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.USER_VERIFYING_SUBMITTED,), g.files_complete, E.VERIFY) for s in _REVIEW_FAILED),
-    # a simpler life: the owner may mend and resubmit whatever failed
-    *(T(s, c, None, USER, logs, g.on("resubmit")) for s in _BROKEN for c, logs in (
+    # a simpler life: the owner may mend and resubmit whatever failed for good
+    *(T(s, c, None, USER, logs, _MENDABLE) for s in _BROKEN for c, logs in (
         (C.OPEN_UPLOAD, ()), (C.EDIT, ()), (C.CONFIRM_FILE, ()), (C.CONFIRM_COVER, (L.SYSTEM_UPDATE_COVER,)),
         (C.REPLACE_VIDEO, (L.USER_UPDATE_VIDEO,)), (C.CONFIRM_VIDEO, (L.SYSTEM_ANALYSE_FILE_INFO,)))),
-    *(T(s, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.USER_VERIFYING_SUBMITTED,), g.all_of(g.on("resubmit"), g.files_complete), E.VERIFY) for s in _BROKEN),
+    *(T(s, C.SUBMIT, S.AUTO_VERIFYING, USER, (L.USER_VERIFYING_SUBMITTED,), g.all_of(_MENDABLE, g.files_complete), E.VERIFY) for s in _BROKEN),
     T(S.WAIT_FILE_UPLOAD, C.DISCARD, None, SYSTEM),
     # checks by machine, then by people
     T(S.AUTO_VERIFYING, C.AUTO_ACCEPT, S.VIDEO_ANALYZE_PROCESSING, SYSTEM, (L.SYSTEM_VERIFY_SUCCESS, L.SYSTEM_MARKABLE_VIDEO_SUCCESS), g.on(VIDEO_ANALYZE.name), E.DISPATCH),
@@ -229,8 +230,8 @@ TRANSITIONS: Final[tuple[Transition, ...]] = (
     *(T(s, C.SET_RETRY_COUNT, None, ADMIN, (L.ADMIN_SET_FLEXUS_RETRY_COUNT,)) for s in (*_OPEN, S.JOB_SUCCESS)),
     *(T(s, command, None, ADMIN, (log,)) for command, log in SETTINGS.items() for s in _OPEN),
     *(T(s, C.DELETE_VIDEO, None, USER, (L.USER_DELETE_JOB_VIDEO,)) for s in (S.JOB_SUCCESS, S.JOB_FINISH, *_REVIEW_FAILED)),
-    *(T(s, C.DELETE, None, USER, guard=g.off("keep_success") if s in {S.JOB_SUCCESS, S.JOB_FINISH} else None) for s in _DELETABLE),
-    *(T(s, C.DELETE, None, USER, guard=g.on("resubmit")) for s in _ALSO_DELETABLE),
+    *(T(s, C.DELETE, None, USER, guard=g.off("keep_success") if s in TERMINAL else g.no_retry_ahead if s in _BROKEN else None) for s in _DELETABLE),
+    *(T(s, C.DELETE, None, USER, guard=_MENDABLE) for s in _ALSO_DELETABLE),
     *(T(s, C.FLAG_OVERDUE, None, SYSTEM) for s in _PEOPLE if s is not S.WAIT_FILE_UPLOAD),
 )  # fmt: skip
 

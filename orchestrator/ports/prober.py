@@ -19,4 +19,8 @@ class ByteSource(Protocol):
 
 class Prober(Protocol):
     def judge(self, source: ByteSource, kind: MediaKind, rules: MediaRules) -> Verdict:
-        """Facts of the file and every reason to refuse it. Never raises for what the file contains."""
+        """Facts of the file and every reason to refuse it. Never raises for what the file contains.
+
+        Raises:
+            CheckBrokenOff: whoever looked at it was ended from outside.
+        """

@@ -61,7 +61,8 @@ class StorageSettings(Section):
     signer_access_key: str = Field("", description="may only put below staging/; signs part URLs; empty: access_key")
     signer_secret_key: SecretStr = Field(SecretStr(""), description="of signer_access_key")
     thumbnail_stores: Texts = Field(
-        (), description="where thumbnails may be written on request: https://host/ or https://host/folder/; no others"
+        (),
+        description="where thumbnails may be written, besides the project's own inbox: https://host/ or https://host/folder/",
     )
 
 

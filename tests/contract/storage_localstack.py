@@ -46,7 +46,8 @@ def install(name: str, python: str, packages: Sequence[str]) -> Path:
             else:
                 subprocess.run([python, "-m", "venv", "--clear", home], check=True, capture_output=True, timeout=60)
             subprocess.run(
-                [programs / "python", "-m", "pip", "install", "--quiet", *packages],
+                # --no-compile: Python compiles what is imported, which is a small part of it, by itself
+                [programs / "python", "-m", "pip", "install", "--quiet", "--no-compile", *packages],
                 check=True,
                 capture_output=True,
                 timeout=300,

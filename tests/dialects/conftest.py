@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 
@@ -20,8 +19,9 @@ from orchestrator.app.app import App
 from orchestrator.domain.profile import Profile
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings, load_profiles
-from tests.conftest import ObjectStore
+from tests import web
 from tests.fakes.app import Clock, World, a_world
+from tests.servers import StoreServer
 
 PATIENCE_S = 20.0
 
@@ -79,12 +79,13 @@ def _clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def storage(object_store: ObjectStore) -> S3Storage:
+@pytest.fixture(scope="session")
+def storage(store_server: StoreServer) -> S3Storage:
+    """One for all tests: its clients are dear to make, and every key has random letters in it."""
     storage = S3Storage(
         S3Options(
-            endpoint=object_store.endpoint, bucket=object_store.bucket, region="us-east-1",
-            profile=StoreKind.GENERIC, access_key=object_store.access_key, secret_key=object_store.secret_key,
+            endpoint=store_server.url, bucket=store_server.bucket, region="us-east-1",
+            profile=StoreKind.GENERIC, access_key=store_server.access_key, secret_key=store_server.secret_key,
         )
     )  # fmt: skip
     # rclone removes a folder with the last object in it, under the hands of an upload that has just begun there
@@ -136,7 +137,7 @@ def put() -> Callable[..., int]:
     """Sends bytes to an upload URL, as the vendor's users do: each on a connection of its own."""
 
     def send(url: str, data: bytes, content_type: str = "application/octet-stream", **headers: str) -> int:
-        answer = httpx.put(url, content=data, headers={"Content-Type": content_type, **headers}, trust_env=False)
+        answer = web.put(url, content=data, headers={"Content-Type": content_type, **headers})
         return answer.status_code
 
     return send

@@ -62,35 +62,20 @@ def test_a_directory_in_use_and_a_taken_port_are_refused(dev, tmp_path):
     assert dev.facts()["endpoint"].endswith(str(dev.port))
 
 
-def test_killed_children_come_back_and_the_job_goes_on(own_dev, good_video, tmp_path):
+def test_it_survives_its_children_and_its_own_end_and_leaves_nothing_running(own_dev, good_video, tmp_path):
     dev = own_dev().start()
     cli = Cli(dev.data_dir, tmp_path)
     job = approved_job(cli, good_video)
-    before = dev.facts()["pids"]
+    first = dev.facts()
     for name in ("worker", "api", "broker"):
-        os.kill(before[name], signal.SIGKILL)
-    poll("all are back", lambda: _all_back(dev.facts()["pids"], before, {"worker", "api", "broker"}))
-    poll("the API answers again", lambda: answers(f"{dev.facts()['endpoint']}/readyz"), 60)
-    assert cli.json("job", "wait", job, "--timeout", "150")["state"] == "job_success"
-    assert dev.signal(signal.SIGINT) == 0
-    assert dev.processes() == []
+        os.kill(first["pids"][name], signal.SIGKILL)
+    poll("all are back", lambda: _all_back(dev.facts()["pids"], first["pids"], {"worker", "api", "broker"}))
+    poll("the API answers again", lambda: answers(f"{first['endpoint']}/readyz"), 60)
 
-
-def _all_back(now: dict[str, int], before: dict[str, int], killed: set[str]) -> bool:
-    return set(now) == set(before) and all(now[name] != before[name] for name in killed)
-
-
-def test_stopped_in_the_middle_of_a_training_it_leaves_nothing_running_and_goes_on_when_started_again(
-    own_dev, good_video, tmp_path
-):
-    dev = own_dev().start()
-    cli = Cli(dev.data_dir, tmp_path)
-    job = approved_job(cli, good_video)
     poll("the training runs", lambda: in_training(cli, job))
-    first, processes = dev.facts(), dev.processes()
+    processes = dev.processes()
     assert len(processes) > len(first["pids"]), "trainer and pool processes are seen"
-
-    assert dev.signal(signal.SIGTERM) == 0
+    assert dev.signal(signal.SIGINT) == 0
     assert dev.processes() == []
     assert not any(process.is_running() for process in processes)
     assert not (dev.data_dir / "dev.json").exists()
@@ -99,6 +84,12 @@ def test_stopped_in_the_middle_of_a_training_it_leaves_nothing_running_and_goes_
     again = dev.start().facts()
     assert {key: again[key] for key in SAME} == {key: first[key] for key in SAME}
     assert cli.json("job", "wait", job, "--timeout", "150")["state"] == "job_success"
+    assert dev.signal(signal.SIGTERM) == 0
+    assert dev.processes() == []
+
+
+def _all_back(now: dict[str, int], before: dict[str, int], killed: set[str]) -> bool:
+    return set(now) == set(before) and all(now[name] != before[name] for name in killed)
 
 
 def test_killed_itself_it_takes_everything_along(own_dev):

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=200, help="how many jobs (default %(default)s)")
     parser.add_argument("--seed", type=int, help="of an earlier run; else a new one")
     parser.add_argument("--rate", type=float, default=1, help="2 shoots twice as often (default %(default)s)")
-    parser.add_argument("--patience", type=float, default=300, help="seconds that the last job may take after it (300)")
+    parser.add_argument("--patience", type=float, default=300, help="seconds without progress after it (300)")
     parser.add_argument("--sqlite", action="store_true", help="on SQLite in place of PostgreSQL")
     parser.add_argument("--keep", type=Path, help="write the logs of all processes to this directory")
     told = parser.parse_args(arguments)

@@ -57,7 +57,32 @@ class Tale:
 
 
 class OutOfPatience(Exception):
-    """The time of the whole crowd is over."""
+    """Nothing has gone on for too long."""
+
+
+class Patience:
+    """How long people go on asking: as long as anything goes on, however slow the machine is.
+
+    Args:
+        seconds: without any progress, until it is over.
+        at_most_s: in all, from the first start; what goes round and round for ever makes progress, too.
+    """
+
+    def __init__(self, seconds: float, at_most_s: float) -> None:
+        self._seconds = seconds
+        self._last_s = time.monotonic() + at_most_s
+        self._seen: object = None
+        self._ends_s = time.monotonic() + seconds
+
+    def look(self, progress: object) -> None:
+        """Last longer if `progress` is not what it was. None: nobody could look."""
+        if progress is not None and progress != self._seen:
+            self._seen = progress
+            self._ends_s = time.monotonic() + self._seconds
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > min(self._ends_s, self._last_s)
 
 
 @dataclass
@@ -71,7 +96,7 @@ class Person:
     endpoints: Sequence[str]
     token: str = field(repr=False)
     http: httpx.Client
-    ends_s: float
+    patience: Patience
     bugs: Counter[str]
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None, key: str = "") -> tuple[int, Json]:
@@ -79,7 +104,7 @@ class Person:
         headers = {"Authorization": f"Bearer {self.token}"} | ({"Idempotency-Key": key} if key else {})
         said = ""
         for turn in range(1_000_000):
-            if time.monotonic() > self.ends_s:
+            if self.patience.is_over:
                 raise OutOfPatience(f"{method} {path}: {said}")
             endpoint = self.endpoints[(turn + len(path)) % len(self.endpoints)]
             try:
@@ -282,7 +307,7 @@ class Teller:
     def _put(self, url: str, data: bytes) -> bool:
         """False: the store does not take this URL."""
         while True:
-            if time.monotonic() > self.user.ends_s:
+            if self.user.patience.is_over:
                 raise OutOfPatience("PUT of a part")
             try:
                 answer = self.user.http.put(url, content=data)
@@ -325,7 +350,7 @@ class Crowd:
     Attributes:
         tokens: of a user, a reviewer and an admin.
         seconds: within which they all begin.
-        patience_s: within which all stories have to end, from the start.
+        patience: whose stories are not at their end when it is over, gives up.
     """
 
     endpoints: Sequence[str]
@@ -333,7 +358,7 @@ class Crowd:
     jobs: int
     seed: int
     seconds: float
-    patience_s: float
+    patience: Patience
     threads: int = 16
     tales: list[Tale] = field(default_factory=list)
     bugs: Counter[str] = field(default_factory=Counter)
@@ -359,12 +384,13 @@ class Crowd:
                         tale, at_s = queue.pop(0)
                     time.sleep(max(0.0, started_s + at_s - time.monotonic()))
                     people = [
-                        Person(self.endpoints, self.tokens[role], http, started_s + self.patience_s, self.bugs)
+                        Person(self.endpoints, self.tokens[role], http, self.patience, self.bugs)
                         for role in ("user", "reviewer", "admin")
                     ]
                     Teller(tale, *people, random.Random(f"{self.seed} {tale.number}")).tell()
 
-        self._threads = [threading.Thread(target=run, name=f"person-{n}", daemon=True) for n in range(self.threads)]
+        people = min(self.threads, self.jobs)
+        self._threads = [threading.Thread(target=run, name=f"person-{n}", daemon=True) for n in range(people)]
         for thread in self._threads:
             thread.start()
 

@@ -1,7 +1,11 @@
 """Our programs as ones that die: each point kills its process once, the first time that anybody comes there.
 
-celery -A tests.faults.mortal worker        python -m tests.faults.mortal (the API, which dies while it seals)
-UNDERSTUDY_TEST_DEATHS=directory for the marks
+python -m tests.faults.mortal worker    what each pool process of a worker does, without Celery around it
+python -m tests.faults.mortal api       the API, which dies while it seals
+UNDERSTUDY_TEST_DEATHS=directory for the marks; points that have one already are survived
+
+Whoever died is followed by a fork, not by another start of Python. The clock of the next one is `AGAIN_AFTER` ahead, so
+that nobody waits for what the dead one held: leases have run out, sweeps are due.
 """
 
 from __future__ import annotations
@@ -10,11 +14,13 @@ import dataclasses
 import functools
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator import bootstrap
 from orchestrator.adapters.courier import HttpCourier
 from orchestrator.adapters.db.deliveries import SqlDeliveries
 from orchestrator.adapters.db.files import SqlFiles
@@ -24,14 +30,18 @@ from orchestrator.adapters.db.runs import SqlRuns
 from orchestrator.adapters.s3 import client
 from orchestrator.adapters.s3.storage import S3Storage
 from orchestrator.adapters.trainers.local import LocalBackend
-from orchestrator.app import sweeps
 from orchestrator.app.media_prepare import Preparation
 from orchestrator.app.publish import Publishing
 from orchestrator.app.sealing import Sealing
 from orchestrator.app.thumbnails import Thumbnails
 from orchestrator.app.verify import Verification
-from orchestrator.bootstrap import store_options
+from orchestrator.http.__main__ import main as serve
 from orchestrator.settings import load
+from tasks.process import process
+
+LEASE: Final = timedelta(seconds=5)
+AGAIN_AFTER: Final = timedelta(seconds=16)
+"""Longer than a lease, and than the pause of every sweep that goes on with something."""
 
 Point = tuple[type, str, str]
 """A method, and whether its caller dies before or after it."""
@@ -123,39 +133,46 @@ def _install(points: Mapping[str, Point]) -> None:
 
 
 def _warm_up() -> None:
-    """Make the clients of the store once: half a second of each life. None of them connects before the fork."""
-    made = client._make(store_options(load()))
-    client._make = lambda _options: made
+    """Make what all lives are built of once: half a second of each. Nothing of it connects before the fork."""
+    clients, context = client._make(bootstrap.store_options(load())), bootstrap.build_context(load())
+    client._make = lambda _options: clients
+    bootstrap.build_context = lambda *_args, **_kwargs: context
 
 
-def _serve() -> None:
-    """The API, and the next one each time that it has died. A fork is cheaper than another start of Python."""
-    from orchestrator.http.__main__ import main
-
+def _live_on(lives: Callable[[], object], at_once: int) -> None:
+    """So many processes at a time, each followed by another when it has died."""
+    below: set[int] = set()
+    deaths = 0
     while True:
-        child = os.fork()
-        if child == 0:
-            main()
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
+        while len(below) < at_once:
+            child = os.fork()
+            if child == 0:
+                _put_forward(AGAIN_AFTER * deaths)
+                lives()
+                os._exit(0)
+            below.add(child)
+        child, status = os.wait()
         if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            raise SystemExit(f"the API ended by itself: {status}")
+            raise SystemExit(f"a process ended by itself: {status}")
+        below.remove(child)
+        deaths += 1
+
+
+def _put_forward(by: timedelta) -> None:
+    context = dataclasses.replace(bootstrap.build_context(load()), clock=lambda: datetime.now(UTC) + by)
+    bootstrap.build_context = lambda *_args, **_kwargs: context
+
+
+def _work() -> None:
+    process().start_timers()
+    signal.pause()
 
 
 if __name__ == "__main__":
     _warm_up()
-    _install(SEALING)
-    _serve()
-elif "UNDERSTUDY_TEST_DEATHS" in os.environ:
-    from tasks.app import app
-
-    __all__ = ["POINTS", "SEALING", "app"]
-
-    _warm_up()
-    _install(POINTS)
-    # dozens of deaths, one after the other: nobody is to wait seconds for the successor each time
-    _SOON = {"lost_leases", "seal_uploads", "abort_uploads", "delete_files", "thumbnails"}
-    sweeps.SWEEPS = tuple(  # type: ignore[misc]  # a table of the running program
-        dataclasses.replace(sweep, every=timedelta(milliseconds=300)) if sweep.name in _SOON else sweep
-        for sweep in sweeps.SWEEPS
-    )
+    if sys.argv[1] == "worker":
+        _install(POINTS)
+        _live_on(_work, at_once=2)
+    else:
+        _install(SEALING)
+        _live_on(serve, at_once=1)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psutil
@@ -21,7 +21,7 @@ from orchestrator.ports.storage import Storage
 from tests.workers import Installation
 
 SHOWN: Final = 3
-RUNNER_ENDS_S: Final = 10
+RUNNER_ENDS_S: Final = 60
 # What the log of a healthy installation never has, whatever happens around it.
 _BUGS: Final = frozenset(
     {"request failed", "tick_failed", "sweep_failed", "step_crashed", "settling_crashed", "run_not_settled",
@@ -51,13 +51,17 @@ class Promise:
         return not self.broken
 
 
-def promises(installation: Installation, expected: Sequence[Expected], storage: Storage | None = None) -> list[Promise]:
+def promises(
+    installation: Installation, expected: Sequence[Expected], storage: Storage | None = None,
+    ahead: timedelta = timedelta(0),
+) -> list[Promise]:  # fmt: skip
     """Every promise, looked at once nothing is under way any more.
 
     Args:
         storage: looked through for what nobody needs any more; None: the jobs have no files.
+        ahead: by how much the clock of a process may be ahead of ours.
     """
-    look = _Look(installation, expected, storage)
+    look = _Look(installation, expected, storage, ahead)
     checks: dict[str, Callable[[], Iterable[str]]] = {
         "every job is in its right final state": look.states,
         "no job is there that nobody made": look.strangers,
@@ -87,7 +91,10 @@ def raise_broken(found: Sequence[Promise]) -> None:
 
 
 class _Look:
-    def __init__(self, installation: Installation, expected: Sequence[Expected], storage: Storage | None) -> None:
+    def __init__(
+        self, installation: Installation, expected: Sequence[Expected], storage: Storage | None, ahead: timedelta
+    ) -> None:
+        self._ahead = ahead
         self._installation = installation
         self._expected = expected
         self._storage = storage
@@ -173,7 +180,7 @@ class _Look:
         )
         held = self._rows(sa.select(leases.c.name, leases.c.lease_until))
         # a sweep may be at work this moment; a lease that ends later than one that is taken now would be nobody's
-        latest = datetime.now(UTC) + self._installation.app.context.timing.lease
+        latest = datetime.now(UTC) + self._ahead + self._installation.app.context.timing.lease
         yield from (f"lease {each.name} is held until {each.lease_until}" for each in held if each.lease_until > latest)
 
     def counts(self) -> Iterator[str]:

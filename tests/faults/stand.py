@@ -15,14 +15,15 @@ from typing import Final, Self
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.migrate import upgrade
-from orchestrator.adapters.db.tables import files, jobs, runs
+from orchestrator.adapters.db.tables import files, jobs, operation_log, runs
 from orchestrator.app.app import App
 from orchestrator.domain.actors import Role
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.model import FileState
 from orchestrator.domain.states import JobState
 from orchestrator.embedded import strays
 from orchestrator.embedded.stack import answers
-from tests.faults.crowd import Crowd
+from tests.faults.crowd import Crowd, Patience
 from tests.faults.fire import Fire, Lane, at_line, at_postgres, at_process, at_redis, at_store, at_trainers
 from tests.faults.promises import Expected, Promise, bugs_in, promises, runners
 from tests.faults.proxy import Line, Network, StoreLine
@@ -42,14 +43,15 @@ IMPATIENT: Final[Mapping[str, object]] = {
     "timing.heartbeat_limit": "3s",
     "timing.single_part_poll": "1s",
     "timing.abort_retry": "1s",
-    "timing.max_takeovers": 50,
+    "timing.max_takeovers": 200,
     "pools.local.slots": 6,
     "api.shutdown_grace": "2s",
     "log.level": "info",
 }
 MODULE: Final = "tests.faults.skewed"
-START_S: Final = 90.0
-QUIET_S: Final = 60.0
+START_S: Final = 300.0
+QUIET_S: Final = 90.0  # without any change
+LONGEST: Final = 10  # times the patience, whatever goes on
 SWEEPS: Final = ("seal_uploads", "expire_uploads", "abort_uploads", "delete_files", "lost_leases", "observe_runs")
 
 
@@ -60,7 +62,7 @@ class Plan:
     Attributes:
         seconds: how long it burns.
         rate: 2 shoots twice as often.
-        patience_s: how long after the fire the last job may take.
+        patience_s: how long after the fire nothing may go on before it counts as stuck.
     """
 
     seed: int
@@ -180,13 +182,28 @@ class Stand:
     def endpoints(self) -> list[str]:
         return [process.url for process in self.processes if isinstance(process, ApiProcess)]
 
-    def settle(self, limit_s: float = QUIET_S) -> str:
-        """Wait until nothing is under way; gives what still is when the time is over."""
+    def progress(self) -> object:
+        """Something that changes with every step of any job, file or run; None: the database does not answer."""
+        counted = (
+            sa.select(sa.func.count()).select_from(operation_log).scalar_subquery(),
+            sa.select(sa.func.count()).select_from(runs).scalar_subquery(),
+            sa.select(sa.func.sum(runs.c.version)).scalar_subquery(),
+            *(sa.select(sa.func.count()).where(files.c.state == state.value).scalar_subquery() for state in FileState),
+        )
+        try:
+            with self.installation.app.context.store.engine.connect() as connection:  # type: ignore[attr-defined]  # SQL
+                return tuple(connection.execute(sa.select(*counted)).one())
+        except (sa.exc.DBAPIError, Unavailable):
+            return None
+
+    def settle(self, patience_s: float = QUIET_S) -> str:
+        """Wait until nothing is under way; gives what still is when that has not changed for `patience_s`."""
         context = self.installation.app.context
         # whoever died between beginning an upload and writing its row left one that only age tells from a live one
         patient = dataclasses.replace(context, timing=dataclasses.replace(context.timing, orphan_age=timedelta(0)))
-        ends_s = time.monotonic() + limit_s
-        while (left := self._under_way()) and time.monotonic() < ends_s:
+        patience = Patience(patience_s, patience_s * LONGEST)
+        while (left := self._under_way()) and not patience.is_over:
+            patience.look((left, self.progress()))
             self.fire.supervise()
             for name in SWEEPS:  # what a sweep does hourly is not waited for
                 self.installation.app.sweeper.run(name, force=True)
@@ -225,17 +242,19 @@ def burn(
     began_s = time.monotonic()
     before = {process.pid for process in strays.marked(mark())}
     with Stand(directory, plan) as stand:
-        crowd = Crowd(
-            stand.endpoints, stand.tokens, plan.jobs, plan.seed, plan.seconds, plan.seconds + plan.patience_s
-        )  # fmt: skip
+        patience = Patience(plan.patience_s, plan.seconds + plan.patience_s * LONGEST)
+        crowd = Crowd(stand.endpoints, stand.tokens, plan.jobs, plan.seed, plan.seconds, patience)
         crowd.start()
         stand.fire.light(plan.seconds)
         while crowd.is_busy() or stand.fire.burns:
-            if not stand.fire.burns:
+            if stand.fire.burns:
+                patience.look(time.monotonic())  # nothing has to go on as long as it burns
+            else:
                 stand.fire.supervise()
+                patience.look((crowd.ended, stand.progress()))
             shots = stand.fire.shots.total()
             tell(f"{time.monotonic() - began_s:4.0f} s: {crowd.ended} of {plan.jobs} jobs, {shots} shots")
-            time.sleep(1 if plan.seconds > 30 else 0.1)
+            time.sleep(1 if plan.seconds > 30 else 0.3)
         stand.fire.wait()
         tell("the fire is out")
         left = stand.settle()

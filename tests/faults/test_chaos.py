@@ -10,11 +10,11 @@ from tests.faults.promises import raise_broken
 from tests.faults.stand import Plan, burn
 from tests.servers import ServerMissing
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_nothing_is_lost_stuck_or_doubled_while_everything_is_shot_at(tmp_path: Path, seed: int) -> None:
-    plan = Plan(seed, jobs=12, seconds=15, rate=1.5, patience_s=200, apis=1)
+    plan = Plan(seed, jobs=8, seconds=10, patience_s=120, apis=1)
     try:
         result = burn(tmp_path, plan)
     except ServerMissing as exc:

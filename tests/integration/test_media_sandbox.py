@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -12,16 +13,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from orchestrator.adapters.media import sandbox
 from orchestrator.adapters.media.prober import SandboxedProber
 from orchestrator.adapters.media.sandbox import Limits
-from orchestrator.domain.errors import StorageUnavailable
+from orchestrator.domain.errors import CheckBrokenOff, StorageUnavailable
 from orchestrator.domain.media import MediaKind
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
 from tests.media_odd import mp4, webm
 from tests.media_samples import METASTUDIO, RULES, Bytes, generator, sample
+from tests.workers import wait_until
 
 VIDEO = MediaKind.VIDEO
 
@@ -200,7 +203,8 @@ def test_a_slow_store_is_no_verdict_on_the_file(monkeypatch):
         SandboxedProber(Limits(max_wall_s=30)).judge(source, VIDEO, METASTUDIO)
 
 
-def test_the_clock_stops_a_check_after_one_second_try():
+def test_the_clock_stops_a_check_after_one_second_try(monkeypatch):
+    monkeypatch.setattr(sandbox, "_STARVED", 0)
     source = Bytes(sample("landscape.mp4"))
     verdict = SandboxedProber(Limits(max_wall_s=0.001)).judge(source, VIDEO, METASTUDIO)
     assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
@@ -211,6 +215,47 @@ def test_a_child_that_dies_is_tried_twice_and_then_the_file_refused(monkeypatch)
     monkeypatch.setattr(sandbox, "CHILD", "orchestrator.adapters.media.nowhere")
     verdict = SandboxedProber().judge(Bytes(mp4()), VIDEO, METASTUDIO)
     assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
+
+
+class Shot(Bytes):
+    """Whose readers are ended by a signal while they wait for it, so many times."""
+
+    def __init__(self, data, number, times):
+        super().__init__(data)
+        self._number = number
+        self.left = times
+
+    def read_range(self, start, length):
+        if self.left:
+            self.left -= 1
+            (reader,) = [p for p in psutil.Process().children() if sandbox.CHILD in p.cmdline()]
+            reader.send_signal(self._number)
+            wait_until(lambda: reader.status() == psutil.STATUS_ZOMBIE, 20)
+        return super().read_range(start, length)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_check_that_is_killed_from_outside_says_nothing_of_the_file(prober, number):
+    film = sample("landscape.mp4")
+    assert prober.judge(Shot(film, number, times=1), VIDEO, METASTUDIO) == prober.judge(Bytes(film), VIDEO, METASTUDIO)
+    with pytest.raises(CheckBrokenOff):
+        prober.judge(Shot(film, number, times=2), VIDEO, METASTUDIO)
+
+
+def test_a_reader_that_a_film_breaks_is_the_films_fault(prober):
+    verdict = prober.judge(Shot(sample("landscape.mp4"), signal.SIGSEGV, times=2), VIDEO, METASTUDIO)
+    assert [reason.code for reason in verdict.reasons] == ["probe_limit_exceeded"]
+
+
+def test_a_check_that_hardly_got_the_processor_says_nothing_of_the_file(monkeypatch):
+    monkeypatch.setattr(sandbox, "_STARVED", 1_000_000)
+    with pytest.raises(CheckBrokenOff):
+        SandboxedProber(Limits(max_wall_s=0.001)).judge(Bytes(sample("landscape.mp4")), VIDEO, METASTUDIO)
+
+
+def test_a_reader_that_computes_too_long_ends_by_its_own_signal():
+    spin = "from orchestrator.adapters.media import confine; confine.limit(512 << 20, 1)\nwhile True: pass"
+    assert subprocess.run([sys.executable, "-c", spin], check=False).returncode == -signal.SIGXCPU
 
 
 def test_several_threads_judge_at_once(prober):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -69,9 +70,13 @@ class Databases:
         """Remove it, whoever uses it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def connect(self, name: str, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection of the administrator to one database; as a context manager it is one transaction."""
+        address = self._admin.set(drivername="postgresql", database=name)
+        return psycopg.connect(address.render_as_string(hide_password=False), autocommit=autocommit)
+
     def _execute(self, statement: sql.Composed) -> None:
-        address = self._admin.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(address, autocommit=True) as connection:
+        with self.connect(self._admin.database or "postgres", autocommit=True) as connection:
             connection.execute(statement)
 
 

@@ -12,10 +12,17 @@ import sqlalchemy as sa
 from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.json_filters import holds, mentions, pattern, same
 from orchestrator.adapters.db.tables import asset_files, asset_shares, assets, once_tokens
-from orchestrator.domain.assets import Asset, AssetFile, AssetFileState, AssetNotFound, AssetQuery, AssetState
+from orchestrator.domain.assets import (
+    EVERYBODY,
+    Asset,
+    AssetFile,
+    AssetFileState,
+    AssetNotFound,
+    AssetQuery,
+    AssetState,
+)
 from orchestrator.domain.errors import NotFound, StaleJob
 
-EVERYBODY: Final = "*"
 _FIELDS: Final = tuple(Asset.__dataclass_fields__)
 _COLUMNS: Final = tuple(assets.c[name] for name in _FIELDS)
 _FILE_FIELDS: Final = tuple(AssetFile.__dataclass_fields__)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.tables import files, jobs, media
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import Conflict, StaleJob
 from orchestrator.domain.media_items import Media, MediaNotFound, MediaQuery, MediaStatus, MediaType
 from orchestrator.domain.model import FileState
@@ -107,7 +108,7 @@ class SqlMedia:
             sa.select(jobs.c.id)
             .join(files, files.c.job_id == jobs.c.id)
             .where(files.c.final_key == key, files.c.state == FileState.SEALED)
-            .where(jobs.c.state.in_(_AT_WORK), jobs.c.deleted_at.is_(None))
+            .where(sa.or_(jobs.c.state.in_(_AT_WORK), jobs.c.effect == Effect.RETRY), jobs.c.deleted_at.is_(None))
         )
         return self._connection.execute(query.limit(1)).first() is not None
 

@@ -150,7 +150,8 @@ class SqlAssets:
         """
         rows = [
             {"id": a.id, "project_id": a.project_id, "job_id": a.job_id, "type": a.type, "state": a.state,
-             "name": a.name, "description": a.description, "attributes": a.attributes, "at": at}
+             "name": a.name, "description": a.description, "attributes": a.attributes, "at": at,
+             "app_user_id": a.app_user_id}
             for a, _ in published
         ]  # fmt: skip
         dialect = self._connection.dialect.name
@@ -158,8 +159,10 @@ class SqlAssets:
         columns = dict.fromkeys(rows[0], "text") | {"attributes": "json", "at": "at"}
         statement = f"""
             INSERT INTO assets
-              (id, project_id, job_id, type, state, version, name, description, attributes, created_at, updated_at)
-            SELECT v.id, v.project_id, v.job_id, v.type, v.state, 0, v.name, v.description, {attributes}, v.at, v.at
+              (id, project_id, job_id, type, state, version, name, description, attributes, app_user_id,
+               created_at, updated_at)
+            SELECT v.id, v.project_id, v.job_id, v.type, v.state, 0, v.name, v.description, {attributes}, v.app_user_id,
+              v.at, v.at
             FROM {source(dialect, columns)} WHERE true
             ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, name = excluded.name,
               attributes = excluded.attributes, updated_at = excluded.updated_at, version = assets.version + 1,

@@ -78,6 +78,13 @@ def _probe_sound(reader: Reader, report: Report, found: str) -> None:
             raise Unusable(finding("decode_failed", "duration_s", words))
         report.facts["duration_s"] = report.facts["audio_duration_s"] = round(seconds if whole is None else whole, 3)
         report.facts |= {"sample_rate_hz": rate, "channels": context.channels}
+        report.facts["audio_bit_rate"] = context.bit_rate or _mean_bit_rate(reader, report)
+
+
+def _mean_bit_rate(reader: Reader, report: Report) -> int | None:
+    """Of the whole file, which is hardly more than its sound: for codecs that name none."""
+    seconds = report.facts["duration_s"]
+    return round(reader.size_bytes * 8 / seconds) if isinstance(seconds, float) and seconds > 0 else None
 
 
 def _header(reader: Reader, report: Report) -> list[Piece]:

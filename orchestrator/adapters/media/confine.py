@@ -48,16 +48,17 @@ class _Program(ctypes.Structure):
 
 def limit(memory_bytes: int, cpu_s: int) -> None:
     """Resource limits; those the system does not know are left out."""
-    for name, value in (
-        ("RLIMIT_AS", memory_bytes),
-        ("RLIMIT_CPU", cpu_s),
-        ("RLIMIT_FSIZE", 0),
-        ("RLIMIT_CORE", 0),
-        ("RLIMIT_NOFILE", MAX_OPEN_FILES),
+    for name, soft, hard in (
+        ("RLIMIT_AS", memory_bytes, memory_bytes),
+        # one second apart: the soft limit ends us by a signal of its own, so that a SIGKILL came from outside
+        ("RLIMIT_CPU", cpu_s, cpu_s + 1),
+        ("RLIMIT_FSIZE", 0, 0),
+        ("RLIMIT_CORE", 0, 0),
+        ("RLIMIT_NOFILE", MAX_OPEN_FILES, MAX_OPEN_FILES),
     ):
         if (number := getattr(resource, name, None)) is not None:
             with contextlib.suppress(ValueError, OSError):  # a stricter limit is already in force
-                resource.setrlimit(number, (value, value))
+                resource.setrlimit(number, (soft, hard))
 
 
 def confine() -> str:

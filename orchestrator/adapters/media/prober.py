@@ -11,6 +11,7 @@ import structlog
 from orchestrator.adapters.media import sandbox
 from orchestrator.adapters.media.findings import MIB, finding
 from orchestrator.adapters.media.sandbox import Limits, Outcome
+from orchestrator.domain.errors import CheckBrokenOff
 from orchestrator.domain.media import MediaFacts, MediaKind, MediaRules, Reason, Verdict, check
 from orchestrator.ports.prober import ByteSource
 
@@ -49,6 +50,7 @@ class SandboxedProber:
 
         Raises:
             StorageUnavailable, ObjectMissing, ObjectChanged: the bytes could not be had; nothing is said of the file.
+            CheckBrokenOff: twice the child was killed by somebody else, or hardly got the processor.
         """
         return check(self.facts(source, kind), rules)
 
@@ -62,6 +64,8 @@ class SandboxedProber:
         if outcome.result is None and outcome.worth_another:
             log.warning("media check tried again", kind=kind.value, size_bytes=size_bytes, after=outcome.why)
             outcome = sandbox.run(source, kind.value, self._limits)
+        if outcome.result is None and not outcome.is_files:
+            raise CheckBrokenOff(f"the check was ended from outside after {outcome.why}")
         known = replace(known, read_bytes=outcome.read_bytes, read_requests=outcome.requests)
         if outcome.result is None:
             return _stopped(known, outcome)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 from orchestrator.adapters.media import wire
 from orchestrator.adapters.media.findings import MIB
@@ -16,6 +18,12 @@ from orchestrator.domain.errors import StorageUnavailable
 from orchestrator.ports.prober import ByteSource
 
 CHILD: Final = "orchestrator.adapters.media.child"
+_DIES_WITHIN_S: Final = 2.0  # of closing its channel
+_STARVED: Final = 0.5  # of the wall clock; who had less of the processor did not loop, it was not let run
+# What no file can make of its reader: its own limits end it by other signals.
+_FROM_OUTSIDE: Final = frozenset(
+    -getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a check ended. `result` is the child's report; None when it was stopped or died (`why` says)."""
+    """How a check ended. `result` is the child's report; None when it was stopped or died (`why` says).
+
+    Attributes:
+        worth_another: another child may come to an end.
+        is_files: the file may be why there is no report; else somebody killed the child, or let it not run.
+    """
 
     result: dict[str, Any] | None
     read_bytes: int
@@ -45,6 +58,14 @@ class Outcome:
     seconds: float
     why: str = ""
     worth_another: bool = False
+    is_files: bool = True
+
+
+class _End(NamedTuple):
+    """How a child ended: `code` as subprocess has it, None when we ended it; and the processor time that it had."""
+
+    code: int | None
+    cpu_s: float
 
 
 def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
@@ -66,14 +87,36 @@ def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
             stderr=subprocess.DEVNULL,
         )
         theirs.close()
+        session = _Session(ours, source, limits)
         try:
-            return _Session(ours, source, limits).run(kind)
-        finally:
-            child.kill()
-            child.wait()
+            outcome = session.run(kind)
+        except BaseException:
+            _end(child)
+            raise
+        return _excused(outcome, _end(child, _DIES_WITHIN_S if session.is_closed else 0), session, limits)
     finally:
         ours.close()
         theirs.close()
+
+
+def _end(child: subprocess.Popen[bytes], wait_s: float = 0.0) -> _End:
+    """End it, if it does not end by itself within `wait_s`."""
+    ends_s = time.monotonic() + wait_s
+    while (ended := os.wait4(child.pid, os.WNOHANG))[0] == 0 and time.monotonic() < ends_s:
+        time.sleep(0.005)
+    by_itself = ended[0] != 0
+    if not by_itself:
+        child.kill()
+        ended = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(ended[1])  # or its Popen would wait for whoever has this id next
+    return _End(child.returncode if by_itself else None, ended[2].ru_utime + ended[2].ru_stime)
+
+
+def _excused(outcome: Outcome, end: _End, session: _Session, limits: Limits) -> Outcome:
+    """The outcome, and whether the file may be to blame for it."""
+    is_killed = session.is_closed and end.code in _FROM_OUTSIDE
+    is_starved = session.is_late and end.cpu_s < limits.max_wall_s * _STARVED
+    return replace(outcome, is_files=not (is_killed or is_starved))
 
 
 class _Stopped(Exception):
@@ -96,6 +139,8 @@ class _Session:
         self._start = time.monotonic()
         self._read_bytes = self._requests = 0
         self._waited_s = 0.0  # for the source
+        self.is_closed = False  # by the child: it has died, or is about to
+        self.is_late = False
 
     def run(self, kind: str) -> Outcome:
         """Serve until the child reports or has to be stopped. Raises what the source raises."""
@@ -106,8 +151,10 @@ class _Session:
         except TimeoutError as exc:
             if self._waited_s > self._limits.max_wall_s / 2:  # a slow store says nothing about the file
                 raise StorageUnavailable(f"the file could not be read within {self._limits.max_wall_s:g} s") from exc
+            self.is_late = True
             return self._ended(None, f"{self._limits.max_wall_s:g} s", worth_another=True)
         except (wire.Closed, ConnectionError):
+            self.is_closed = True
             return self._ended(None, f"{self._elapsed():.1f} s, having failed", worth_another=True)
         return self._ended(result)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
@@ -28,9 +28,14 @@ def instant(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
+def last_instant(text: str) -> datetime:
+    """The end of the second that a time names: it is shown without its fraction, and asked for as it was shown."""
+    return instant(text) + timedelta(microseconds=999_999)
+
+
 def time_text(at: datetime | None) -> str | None:
     """20 characters, UTC."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else f"{at.astimezone(UTC).isoformat()[: TIME_LENGTH - 1]}Z"
 
 
 def split(text: str | None) -> list[str]:

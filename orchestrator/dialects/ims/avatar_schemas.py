@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from orchestrator.dialects.ims.wire import Id, PageNo, PageSize, Parameters
+from orchestrator.dialects.ims.wire import Id, Paged, Parameters
 
 
 class GetAvatar(Parameters):
     avatar_id: Id
 
 
-class ListAvatars(Parameters):
+class ListAvatars(Paged):
     avatar_type: Literal["2DAvatar"] | None = None
-    page_no: PageNo = 1
-    page_size: PageSize = 10

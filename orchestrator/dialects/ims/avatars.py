@@ -29,7 +29,7 @@ def get_avatar(app: App, caller: Caller, request: GetAvatar) -> Mapping[str, obj
 def list_avatars(app: App, caller: Caller, request: ListAvatars) -> Mapping[str, object]:
     query = AssetQuery(
         caller.project_id, types=[MODEL_TYPE], states=[_SHOWN], descending=True,
-        offset=(request.page_no - 1) * request.page_size, limit=request.page_size,
+        offset=request.offset, limit=request.page_size,
     )  # fmt: skip
     found, count = app.library.find(query)
     return wrapped(TotalCount=count, AvatarList=[_avatar(app, asset, files) for asset, files in found])

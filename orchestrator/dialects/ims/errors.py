@@ -71,6 +71,8 @@ def no_such_action(name: str) -> Fault:
 
 
 def no_such_version(version: str, known: str) -> Fault:
+    if not version:
+        return missing("Version")
     return Fault(400, "InvalidVersion", f"The specified version {version[:32]!r} is not valid: only {known} is served.")
 
 

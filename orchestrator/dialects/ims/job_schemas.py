@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from orchestrator.dialects.common.wire import NoNul, QueryBool
-from orchestrator.dialects.ims.wire import Id, MediaId, PageNo, PageSize, Parameters
+from orchestrator.dialects.ims.wire import Id, MediaId, Paged, Parameters
 
 Name = Annotated[str, Field(min_length=1, max_length=7), NoNul]
 Description = Annotated[str, Field(max_length=1000), NoNul]
@@ -44,7 +44,5 @@ class JobOnly(Parameters):
     job_id: Id
 
 
-class ListJobs(Parameters):
-    page_no: PageNo = 1
-    page_size: PageSize = 10
+class ListJobs(Paged):
     status: Status | None = None

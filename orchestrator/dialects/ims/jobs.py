@@ -53,7 +53,7 @@ def get_job(app: App, caller: Caller, request: JobOnly) -> Mapping[str, object]:
 def list_jobs(app: App, caller: Caller, request: ListJobs) -> Mapping[str, object]:
     query = JobQuery(
         caller.project_id, phase=PHASES_BY_NAME[request.status] if request.status else None,
-        offset=(request.page_no - 1) * request.page_size, limit=request.page_size,
+        offset=request.offset, limit=request.page_size,
     )  # fmt: skip
     found, count = app.jobs.list(caller, query)
     return wrapped(TotalCount=count, AvatarTrainingJobList=[views.job_line(each.job, each.sheet) for each in found])

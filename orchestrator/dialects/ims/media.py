@@ -9,6 +9,7 @@ from orchestrator.app.app import App
 from orchestrator.dialects.common.wire import split
 from orchestrator.dialects.ims import errors, media_views
 from orchestrator.dialects.ims.media_schemas import (
+    BUSINESS_OF,
     MAX_TAGS,
     BatchGet,
     CreateUpload,
@@ -23,7 +24,7 @@ from orchestrator.domain.actors import Caller
 from orchestrator.domain.errors import Forbidden
 from orchestrator.domain.media_items import MediaInUse, MediaNotFound, MediaQuery, MediaType, type_of
 
-_OF_TEXT: Final = ("subtitles", "font")
+_OF_TEXT: Final = ("subtitles", "font")  # registered text has to be one of them
 _ELSEWHERE: Final = frozenset({"vod", "live"})  # products that are not here: nothing comes from them
 _KEPT: Final = {"description": "description", "cover_url": "cover_url", "category": "category",
                 "cate_id": "cate_id", "user_data": "user_data", "media_tags": "tags"}  # fmt: skip
@@ -35,7 +36,8 @@ def register(app: App, caller: Caller, request: Register) -> Mapping[str, object
         raise errors.invalid("BusinessType", f"media of type text are one of {', '.join(_OF_TEXT)}")
     item = app.media.register(
         caller, request.input_url, kind=kind, reference_id=request.reference_id,
-        title=request.title or f"{app.context.clock():%Y%m%d-%H%M%S}", business_type=request.business_type or "general",
+        title=request.title, untitled=f"{app.context.clock():%Y%m%d-%H%M%S}",
+        business_type=request.business_type or "general",
         attributes=_attributes(request.model_dump(exclude_none=True)), overwrite=request.overwrite,
         once=request.client_token,
     )  # fmt: skip
@@ -50,19 +52,16 @@ def get(app: App, caller: Caller, request: Get) -> Mapping[str, object]:
 def batch_get(app: App, caller: Caller, request: BatchGet) -> Mapping[str, object]:
     wanted = list(dict.fromkeys(split(request.media_ids)))
     found = app.media.show_many(caller, wanted)
-    with_files = "FileInfo" in split(request.addition_type)
-    items: list[dict[str, object]] = []
-    for shown in found:
-        item: dict[str, object] = {"MediaId": shown.media.id, "MediaBasicInfo": media_views.basic_info(shown.media)}
-        if with_files:
-            item["FileInfoList"] = media_views.file_infos(app, shown, request.auth_timeout, detailed=False)
-        items.append(item)
+    with_file = "FileInfo" in split(request.addition_type)
+    items = [media_views.media_line(app, shown, request.auth_timeout, with_file=with_file) for shown in found]
     known = {shown.media.id for shown in found}
     return {"MediaInfos": items, "IgnoredList": [each for each in wanted if each not in known]}
 
 
 def create_upload(app: App, caller: Caller, request: CreateUpload) -> Mapping[str, object]:
     file, told = request.file_info, request.media_meta_data
+    if told.business_type not in (allowed := BUSINESS_OF[file.type]):
+        raise errors.invalid("MediaMetaData.BusinessType", f"a file of type {file.type} has {' or '.join(allowed)}")
     item, upload = app.media.upload(
         caller, f"{file.name}.{file.ext.removeprefix('.')}", MediaType(file.type), size_bytes=file.size,
         title=told.title, business_type=told.business_type,
@@ -125,13 +124,11 @@ def list_media(app: App, caller: Caller, request: ListMedia) -> Mapping[str, obj
         after=request.next_token, oldest_first=request.sort_by == "asc", limit=request.max_results,
     )  # fmt: skip
     page = app.media.page(caller, query)
-    items = []
-    for shown in page.items:
-        basic = media_views.basic_info(shown.media) | {"TranscodeStatus": "Init"}
-        item: dict[str, object] = {"MediaId": shown.media.id, "MediaBasicInfo": basic}
-        if request.include_file_basic_info:
-            item["FileInfoList"] = media_views.file_infos(app, shown, request.auth_timeout, detailed=False)
-        items.append(item)
+    with_file = request.include_file_basic_info
+    items = [
+        media_views.media_line(app, shown, request.auth_timeout, with_file=with_file, TranscodeStatus="Init")
+        for shown in page.items
+    ]
     following = {"NextToken": page.items[-1].media.id} if page.has_more else {}
     return {"MediaInfos": items, "TotalCount": page.total, **told, **following}
 

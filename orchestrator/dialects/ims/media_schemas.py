@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json
 
-from orchestrator.dialects.common.wire import MAX_INT, NoNul, QueryBool, Text, instant, split
+from orchestrator.dialects.common.wire import MAX_INT, NoNul, QueryBool, Text, instant, last_instant, split
 from orchestrator.dialects.ims.wire import Bytes64, Bytes128, Bytes1024, MediaId, PageSize, Parameters
 
 MAX_TAGS = 16
@@ -37,6 +39,14 @@ def _time(text: str) -> str:
     return text
 
 
+def _json(text: str) -> str:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON text") from None
+    return text
+
+
 def _known_place(text: str) -> str:
     if text and not text.lower().startswith("oss"):
         raise ValueError("the only storage type is oss")
@@ -52,6 +62,15 @@ CateId = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
 AuthTimeout = Annotated[int, Field(ge=1, le=86400)]
 Kind = Literal["image", "video", "audio", "text"]
 Business = Literal["subtitles", "font", "watermark", "opening", "ending", "general"]
+Changeable = Literal["subtitles", "watermark", "opening", "ending", "general"]
+# What an upload of each type may be for. The vendor's type "material" of watermarks is none of its types: a picture is.
+BUSINESS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "video": ("opening", "ending", "general"),
+    "image": ("default", "cover", "watermark", "general"),
+    "audio": ("general",),
+    "text": ("subtitles", "font", "general"),
+    "other": ("watermark", "general"),
+}
 Status = Literal["Init", "Preparing", "PrepareFail", "Normal"]
 
 
@@ -63,7 +82,7 @@ class Register(Parameters):
     description: Bytes1024 = ""
     media_tags: Tags = ""
     cover_url: Bytes128 = Field("", alias="CoverURL")
-    user_data: Bytes1024 = ""
+    user_data: Annotated[Bytes1024, AfterValidator(_json)] = ""
     overwrite: QueryBool = False
     client_token: Bytes64 | None = None
     reference_id: ReferenceId | None = None
@@ -101,9 +120,7 @@ class MetaData(_InJson):
     description: Annotated[str, Field(max_length=1024), NoNul] = Field("", alias="Description")
     cate_id: CateId | None = Field(None, alias="CateId")
     tags: Tags = Field("", alias="Tags")
-    business_type: Literal["opening", "ending", "default", "cover", "subtitles", "font", "watermark", "general"] = (
-        Field(alias="BusinessType")
-    )
+    business_type: Text = Field(alias="BusinessType")
     cover_url: Bytes128 = Field("", alias="CoverURL")
 
 
@@ -136,7 +153,7 @@ class Update(Parameters):
     cover_url: Bytes128 | None = Field(None, alias="CoverURL")
     media_tags: Tags | None = None
     append_tags: QueryBool = False
-    business_type: Business | None = None
+    business_type: Changeable | None = None
     category: Bytes64 | None = None
     cate_id: CateId | None = None
     reference_id: ReferenceId | None = None
@@ -165,8 +182,9 @@ class ListMedia(Parameters):
 
     @property
     def since(self) -> datetime | None:
-        return None if self.start_time is None else instant(self.start_time)
+        """What is told with this very second was not created after it."""
+        return None if self.start_time is None else last_instant(self.start_time)
 
     @property
     def until(self) -> datetime | None:
-        return None if self.end_time is None else instant(self.end_time)
+        return None if self.end_time is None else last_instant(self.end_time)

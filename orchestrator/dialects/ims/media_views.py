@@ -33,14 +33,24 @@ _KILO: Final = 1000
 
 def media_info(app: App, shown: Shown, auth_timeout: int) -> dict[str, object]:
     """Everything about an item."""
-    return {
-        "MediaId": shown.media.id,
-        "MediaBasicInfo": basic_info(shown.media),
-        "FileInfoList": file_infos(app, shown, auth_timeout, detailed=True),
-    }
+    return _named(shown, {}) | {"FileInfoList": _file_infos(app, shown, auth_timeout, detailed=True)}
 
 
-def basic_info(item: Media) -> dict[str, object]:
+def media_line(app: App, shown: Shown, auth_timeout: int, *, with_file: bool, **also: str) -> dict[str, object]:
+    """An item among others; of its file only if that is asked for, and without its streams.
+
+    Args:
+        also: fields of MediaBasicInfo that only this list has.
+    """
+    files = {"FileInfoList": _file_infos(app, shown, auth_timeout, detailed=False)} if with_file else {}
+    return _named(shown, also) | files
+
+
+def _named(shown: Shown, also: Mapping[str, str]) -> dict[str, object]:
+    return {"MediaId": shown.media.id, "MediaBasicInfo": {**_basic_info(shown.media), **also}}
+
+
+def _basic_info(item: Media) -> dict[str, object]:
     kept = {name: item.attributes.get(name) for name in ("description", "category", "tags", "cover_url", "user_data")}
     text = {name: value if isinstance(value, str) else "" for name, value in kept.items()}
     return {
@@ -71,7 +81,7 @@ def basic_info(item: Media) -> dict[str, object]:
     }
 
 
-def file_infos(app: App, shown: Shown, auth_timeout: int, *, detailed: bool) -> list[dict[str, object]]:
+def _file_infos(app: App, shown: Shown, auth_timeout: int, *, detailed: bool) -> list[dict[str, object]]:
     """The one file of an item; nothing while its bytes are not here."""
     url = app.media.download(shown, timedelta(seconds=auth_timeout))
     if url is None or shown.file is None:
@@ -172,14 +182,14 @@ def upload_told(app: App, upload: Upload) -> dict[str, object]:
     url = upload.urls[1]
     parts = urlsplit(url)
     bucket, _, key = app.context.storage.address_of(upload.file.staging_key).partition("://")[2].partition("/")
-    ends_at = time_text(upload.url_expires_at)
+    lasts_s = int((upload.url_expires_at - app.context.clock()).total_seconds())
     return {
         "UploadAddress": _packed({"Endpoint": f"{parts.scheme}://{parts.netloc}", "Bucket": bucket, "FileName": key}),
         "UploadAuth": _packed(
             {
                 "AccessKeyId": "", "AccessKeySecret": "", "SecurityToken": "",
-                "Expiration": ends_at, "ExpireUTCTime": ends_at, "Region": app.context.storage.region,
-                "Method": "PUT", "UploadURL": url,
+                "Expiration": str(lasts_s), "ExpireUTCTime": time_text(upload.url_expires_at),
+                "Region": app.context.storage.region, "Method": "PUT", "UploadURL": url,
             }
         ),
     }  # fmt: skip

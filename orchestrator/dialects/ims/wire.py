@@ -40,3 +40,14 @@ Id = Annotated[str, Field(min_length=1, max_length=64), NoNul]
 MediaId = Annotated[str, Field(min_length=32, max_length=32), NoNul]
 PageNo = Annotated[int, Field(ge=1, le=MAX_INT)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE)]
+
+
+class Paged(Parameters):
+    """Which page of a list that is asked for by numbers."""
+
+    page_no: PageNo = 1
+    page_size: PageSize = 10
+
+    @property
+    def offset(self) -> int:
+        return (self.page_no - 1) * self.page_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +13,7 @@ import structlog
 from orchestrator.app.app import App
 from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.metastudio import errors, signing
-from orchestrator.domain.actors import Caller, Role
+from orchestrator.domain.actors import Caller
 from orchestrator.domain.errors import Unauthenticated
 from orchestrator.ports.visit import Visit
 
@@ -62,20 +61,6 @@ class LockOut:
                 self._failed.pop(access_key, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who came in.
-
-    Attributes:
-        caller: what the use cases see. This API is the users' side only, so a key of people acts here as its own
-            project's user and sees nothing of others.
-        sees_all_projects: the key is one of people; only the list's `query_project_id` asks for it.
-    """
-
-    caller: Caller
-    sees_all_projects: bool
-
-
 class Access:
     """Checks requests of one process."""
 
@@ -86,14 +71,17 @@ class Access:
     def _now(self) -> datetime:
         return self._app.context.clock()
 
-    def visitor(self, received: Received, visit: Visit) -> Visitor:
-        """Who asks. Raises NotAdmitted, TooManyRequests."""
+    def caller(self, received: Received, visit: Visit) -> Caller:
+        """Who asks. This API is the users' side only, so a key of people acts here as its own project's user.
+
+        Raises:
+            NotAdmitted, TooManyRequests.
+        """
         caller = visit.sign_in(lambda: self._caller(received), errors.NotAdmitted)
         user_id = received.header("x-app-userid")
         if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
             raise errors.Fault(400, "MSS.00000003", "Invalid parameter: X-App-UserId has 1 to 256 characters")
-        seen = replace(caller, role=Role.USER, app_user_id=user_id)
-        return Visitor(seen, caller.sees_all_projects)
+        return caller.as_user(user_id)
 
     def _caller(self, received: Received) -> Caller:
         try:

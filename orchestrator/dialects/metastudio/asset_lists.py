@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from orchestrator.app.app import App
-from orchestrator.dialects.common.wire import instant, split
+from orchestrator.dialects.common.wire import instant, last_instant, split
 from orchestrator.dialects.metastudio import asset_views
-from orchestrator.dialects.metastudio.asset_schemas import ListAssets
+from orchestrator.dialects.metastudio.asset_schemas import AssetType, ListAssets
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.dialects.metastudio.wire import last_instant
 from orchestrator.domain.assets import AssetQuery, AssetState
 
 _SORTS: Final = {"create_time": "created_at", "update_time": "updated_at", "asset_order": "asset_order"}
@@ -34,9 +33,12 @@ def list_assets(app: App, asked: Asked) -> Mapping[str, object]:
     words = split(request.asset_state)
     if strangers := [word for word in words if word not in _STATES]:
         raise asked.bad_query(f"asset_state: there is no state {strangers[0]!r}")
+    types = split(request.asset_type)
+    if unknown := [word for word in types if word not in get_args(AssetType)]:
+        raise asked.bad_query(f"asset_type: there is no type {unknown[0]!r}")
     query = AssetQuery(
         asked.caller.project_id, source=_SOURCES[request.asset_source], role=(request.role or "").lower(),
-        ids=request.asset_id, types=split(request.asset_type), states=[_STATES[word] for word in words],
+        ids=request.asset_id, types=types, states=[_STATES[word] for word in words],
         name=request.name, tags=split(request.tag), all_tags=request.tag_combination_type == "INTERSECTION",
         exact=frozenset(request.accurate_query_field), app_user_id=request.app_user_id,
         since=instant(request.start_time) if request.start_time else None,

@@ -14,7 +14,6 @@ from orchestrator.dialects.metastudio.wire import (
     Some512,
     Text32,
     Text128,
-    Text256,
     Text2048,
     Wire,
 )
@@ -31,8 +30,8 @@ _Mode = Literal["Horizontal", "Vertical"]
 
 
 class ErrorInfo(Wire):
-    error_code: Text32 | None = None
-    error_msg: Text256 | None = None
+    error_code: Some32 | None = None
+    error_msg: Some256 | None = None
 
 
 class VoiceCapability(Wire):

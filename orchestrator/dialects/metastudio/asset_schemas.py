@@ -169,7 +169,7 @@ class CreateLargeFile(Wire):
     file_type: Some64
     asset_id: Id
     asset_file_category: LargeFileCategory
-    file_multipart_count: Annotated[int, Field(ge=1, le=100)] = 1
+    file_multipart_count: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class ConfirmFile(Wire):

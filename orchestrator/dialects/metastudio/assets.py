@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -18,21 +18,17 @@ from orchestrator.dialects.metastudio.asset_schemas import (
     DeleteAsset,
     SharedConfig,
     Summarize,
-    SystemProperty,
     UpdateAsset,
 )
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.domain.assets import AssetCommand, AssetQuery
+from orchestrator.domain.assets import AssetCommand, AssetQuery, PropertyChange
 from orchestrator.domain.errors import UnderstudyError
 
-_EVERYBODY: Final = "*"
 _STATE_COMMANDS: Final = {"ACTIVED": AssetCommand.ACTIVATE, "UNACTIVED": AssetCommand.DEACTIVATE}
 _BATCH: Final = {
     "DELETE": AssetCommand.RECYCLE, "DELETE_FORCE": AssetCommand.ERASE, "RESTORE": AssetCommand.RESTORE,
     "UNACTIVE": AssetCommand.DEACTIVATE, "ACTIVE": AssetCommand.ACTIVATE,
 }  # fmt: skip
-# Others are the platform's own; everybody may say what a picture or a video is for.
-_OWN_PROPERTIES: Final = frozenset({"MATERIAL_IMG", "MATERIAL_VIDEO", "BACKGROUND_IMG"})
 _KEPT: Final = (
     "supported_service", "auto_operation_config", "shared_config", "review_config", "is_need_generate_cover",
 )  # fmt: skip
@@ -41,11 +37,10 @@ _KEPT: Final = (
 def create_asset(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(CreateAsset)
     attributes = _attributes(request) | _extra_meta(request.asset_type, request)
-    attributes |= _properties({}, request.system_properties or (), by_people=asked.visitor.sees_all_projects)
     asset = app.library.create(
         asked.caller, request.asset_type, request.asset_name, description=request.asset_description or "",
         tags=request.tags or (), order=request.asset_order or 0, attributes=attributes,
-        share=_share(asked, request.shared_config), planned=_planned(request) or (),
+        share=_share(request.shared_config), planned=_planned(request) or (), properties=_properties(request),
     )  # fmt: skip
     return {"asset_id": asset.id}
 
@@ -60,19 +55,11 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
     fields = {"name": request.asset_name, "description": request.asset_description, "type": request.asset_type,
               "tags": request.tags, "asset_order": request.asset_order}  # fmt: skip
     values: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
-    changed = _attributes(request)
     seen, _ = app.library.show(asked.caller, asked.path["asset_id"])
-    changed |= _extra_meta(request.asset_type or seen.type, request)
-
-    def attributes(former: Mapping[str, object]) -> Mapping[str, object]:
-        if request.system_properties is None:
-            return {**former, **changed}
-        by_people = asked.visitor.sees_all_projects
-        return {**former, **changed, **_properties(former, request.system_properties, by_people=by_people)}
-
     asset = app.library.update(
         asked.caller, asked.path["asset_id"], state=_STATE_COMMANDS.get(request.asset_state or ""),
-        share=_share(asked, request.shared_config), attributes=attributes, planned=_planned(request), **values,
+        share=_share(request.shared_config), planned=_planned(request), properties=_properties(request),
+        attributes=_attributes(request) | _extra_meta(request.asset_type or seen.type, request), **values,
     )  # fmt: skip
     _, files = app.library.show(asked.caller, asset.id)
     return asset_views.info(app, asset, files)
@@ -107,7 +94,7 @@ def batch_action(app: App, asked: Asked) -> Mapping[str, object]:
         try:
             if shared is not None:
                 kept: dict[str, object] = {"shared_config": shared.model_dump(exclude_none=True)}
-                app.library.share(asked.caller, asset_id, _share(asked, shared) or Share(), kept)
+                app.library.share(asked.caller, asset_id, _share(shared) or Share(), kept)
             else:
                 app.library.move(asked.caller, asset_id, _BATCH[request.action])
         except UnderstudyError as exc:
@@ -135,19 +122,16 @@ def _shared_by_action(asked: Asked, request: BatchAction) -> SharedConfig | None
         raise errors.invalid_body(exc, asked.words) from exc
 
 
-def _share(asked: Asked, told: SharedConfig | None) -> Share | None:
-    """Who may use the asset. Only people may share with everybody."""
+def _share(told: SharedConfig | None) -> Share | None:
+    """Who may use the asset."""
     if told is None:
         return None
-    expires_at: datetime | None = instant(told.expire_time) if told.expire_time else None
-    if told.shared_type == "PUBLIC":
-        if not asked.visitor.sees_all_projects:
-            code, text = asked.words.body
-            raise errors.Fault(400, code, f"{text}: shared_type: only assets of the system are PUBLIC")
-        return Share([_EVERYBODY], expires_at)
     if told.shared_type == "PRIVATE":
         return Share()
-    return Share([each for each in told.allowed_project_ids or () if each != _EVERYBODY], expires_at)
+    expires_at: datetime | None = instant(told.expire_time) if told.expire_time else None
+    if told.shared_type == "PUBLIC":
+        return Share((), expires_at, with_everybody=True)
+    return Share(told.allowed_project_ids or (), expires_at)
 
 
 def _attributes(request: CreateAsset | UpdateAsset) -> dict[str, object]:
@@ -168,20 +152,9 @@ def _extra_meta(kind: str, request: CreateAsset | UpdateAsset) -> dict[str, obje
     return {} if told is None else {"asset_extra_meta": {name: told}}
 
 
-def _properties(
-    former: Mapping[str, object], changes: Sequence[SystemProperty], *, by_people: bool
-) -> dict[str, object]:
-    """System properties after additions and deletions, as shown and as searched for."""
-    listed = former.get("system_properties")
-    held = {str(each["key"]): str(each["value"]) for each in listed} if isinstance(listed, list) else {}
-    for change in changes:
-        if change.key is None or not (by_people or change.key in _OWN_PROPERTIES):
-            continue  # the platform's own: taken and ignored, as documented
-        if change.action == "DELETE":
-            held.pop(change.key, None)
-        else:
-            held[change.key] = change.value or "Yes"
-    return {
-        "system_properties": [{"key": key, "value": value} for key, value in held.items()],
-        "property_words": [f"{key}:{value}" for key, value in held.items()],
-    }
+def _properties(request: CreateAsset | UpdateAsset) -> list[PropertyChange]:
+    return [
+        PropertyChange(each.key, None if each.action == "DELETE" else each.value or "Yes")
+        for each in request.system_properties or ()
+        if each.key is not None
+    ]

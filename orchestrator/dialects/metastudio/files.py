@@ -22,7 +22,7 @@ def create_large_file(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(CreateLargeFile)
     upload = app.asset_files.open(
         asked.caller, request.asset_id, request.asset_file_category, request.file_name, size_bytes=request.file_size,
-        parts=request.file_multipart_count, file_type=request.file_type,
+        parts=request.file_multipart_count or 1, file_type=request.file_type,
     )  # fmt: skip
     return {"file_id": upload.file.id, "upload_urls": list(upload.urls.values())}
 

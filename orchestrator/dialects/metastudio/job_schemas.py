@@ -45,7 +45,7 @@ class ActionSample(Wire):
     action_tag: Some128
     catalog: Some128 | None = None
     recommended_value: Annotated[int, Field(ge=0, le=100)] | None = None
-    is_selected: bool = True
+    is_selected: bool | None = True
 
 
 class _Job(Wire):

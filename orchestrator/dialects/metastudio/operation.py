@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from orchestrator.app.app import App
 from orchestrator.dialects.metastudio import errors
-from orchestrator.dialects.metastudio.access import Visitor
 from orchestrator.dialects.metastudio.wire import Wire
 from orchestrator.domain.actors import Caller
 
@@ -26,15 +25,11 @@ class Asked:
         query: decoded pairs in the order they came.
     """
 
-    visitor: Visitor
+    caller: Caller
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     body: bytes
     words: errors.Words
-
-    @property
-    def caller(self) -> Caller:
-        return self.visitor.caller
 
     def read(self, model: type[W]) -> W:
         """The body. Raises Fault for what is not of the model."""

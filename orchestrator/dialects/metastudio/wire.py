@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
@@ -31,11 +30,6 @@ def _time(text: str) -> str:
     if text:
         instant(text)
     return text
-
-
-def last_instant(text: str) -> datetime:
-    """The end of the second that a time names: it is shown without its fraction, and asked for as it was shown."""
-    return instant(text) + timedelta(microseconds=999_999)
 
 
 def filled(**fields: object) -> dict[str, object]:

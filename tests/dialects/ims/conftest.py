@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
 from orchestrator.app.app import App
@@ -14,6 +14,7 @@ from orchestrator.app.keys import NewKey
 from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.media_items import MediaType
+from tests import web
 from tests.fakes.app import World
 
 
@@ -52,8 +53,14 @@ class Api:
     def media(self, kind: MediaType = MediaType.VIDEO, data: bytes = b"film") -> str:
         """Media of project-1 whose bytes are there."""
         item, upload = self.world.app.media.upload(self.world.owner, "a.mp4", kind)
-        assert httpx.put(upload.urls[1], content=data, trust_env=False).status_code == 200
+        assert web.put(upload.urls[1], content=data).status_code == 200
         return item.id
+
+    def place(self, name: str, data: bytes = b"x", project_id: str = "project-1") -> str:
+        """Puts an object into a project's inbox; gives its address as the vendor writes it."""
+        key = f"inbox/{project_id}/{uuid.uuid4().hex}/{name}"
+        self.world.storage.put(key, data, "application/octet-stream")
+        return self.world.storage.address_of(key)
 
     def verify(self) -> None:
         """Let the machine check what was submitted."""

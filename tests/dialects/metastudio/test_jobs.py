@@ -29,9 +29,9 @@ from tests.dialects.metastudio.support import refused
 Put = Callable[..., int]
 
 
-def create(client: Any, name: str = "Anna", **fields: Any) -> Any:
+def create(client: Any, name: str = "Anna", *, user: str | None = None, **fields: Any) -> Any:
     body = Create2dModelTrainingJobReq(name=name, **fields)
-    return client.create2d_model_training_job(Create2dModelTrainingJobRequest(body=body))
+    return client.create2d_model_training_job(Create2dModelTrainingJobRequest(body=body, x_app_user_id=user))
 
 
 def show(client: Any, job_id: str) -> Any:
@@ -223,7 +223,7 @@ def test_deleting_is_for_the_documented_states(api: Api, client: Any, put: Put) 
 
 
 def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put) -> None:
-    job = submitted(client, put)
+    job = submitted(client, put, user="user-7")
     api.verify()
     api.world.app.review.approve(api.world.reviewer, job.job_id)
     api.world.settle()
@@ -250,4 +250,5 @@ def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put)
     model = client.show_asset(ShowAssetRequest(asset_id=show(client, job.job_id).asset_id))
     assert (model.asset_type, model.asset_name, model.asset_state) == ("HUMAN_MODEL_2D", "Anna", "ACTIVED")
     assert model.asset_extra_meta.human_model_2d_meta.model_version == "V3_2"
+    assert model.app_user_id == "user-7"
     assert [file.asset_file_category for file in model.files].count("MAIN") == 1

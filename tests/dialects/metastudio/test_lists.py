@@ -38,6 +38,7 @@ def test_every_filter_finds_the_jobs_it_should(api: Api, client: Any, put: Put) 
         ({"offset": 1, "limit": 1}, ["Berta"]),
         ({"state": "AUTO_VERIFYING"}, ["Anna"]),
         ({"state": "AUTO_VERIFYING,WAIT_FILE_UPLOAD"}, ["Anna", "Berta", "Hanna"]),
+        ({"state": "WAIT_FILE_UPLOAD,WAIT_FILE_UPLOAD"}, ["Berta", "Hanna"]),
         ({"name": "nna"}, ["Anna", "Hanna"]),
         ({"batch_name": "b1"}, ["Anna"]),
         ({"tag": "y"}, ["Anna"]),
@@ -125,5 +126,11 @@ def test_every_filter_finds_the_assets_it_should(client: Any, put: Put) -> None:
         ({"app_user_id": "nobody"}, []),
     ):
         assert found(client, **query) == names, query
-    for query in ({"limit": 101}, {"asset_state": "BROKEN"}, {"sort_key": "size"}, {"start_time": "yesterday"}):
+    for query in (
+        {"limit": 101},
+        {"asset_state": "BROKEN"},
+        {"asset_type": "FILM"},
+        {"sort_key": "size"},
+        {"start_time": "yesterday"},
+    ):
         refused(lambda query=query: found(client, **query), "MSS.10001002")

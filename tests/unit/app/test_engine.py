@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.app.context import new_token
+from orchestrator.app.context import Timing, new_token
 from orchestrator.domain.commands import Command, Effect
-from orchestrator.domain.errors import StorageUnavailable
+from orchestrator.domain.errors import CheckBrokenOff, StorageUnavailable
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.states import JobState
 from tests.fakes.app import REFUSED, VIDEO, World
@@ -86,6 +86,32 @@ def test_one_job_that_breaks_the_step_does_not_take_its_batch_along(world: World
     assert "broke off 5 times" in world.detail(jobs[2]).sheet.message
     assert {*states[:2], states[3]} == {JobState.MANUAL_VERIFYING}
     assert {event for event, _ in world.reports} == {"step_crashed"}
+
+
+def test_a_check_that_is_killed_says_nothing_of_the_film_and_is_not_tried_for_ever(world: World) -> None:
+    once = world.submitted("reviewed")
+    world.prober.trouble.append(CheckBrokenOff("killed"))
+    verify(world)
+    assert world.state(once) is JobState.AUTO_VERIFYING
+    world.clock.advance(16)
+    verify(world)
+    assert world.state(once) is JobState.MANUAL_VERIFYING
+    lost = world.submitted("reviewed", b"a film that gets its readers killed")
+    world.prober.trouble += [CheckBrokenOff("killed")] * world.timing.max_takeovers
+    for _ in range(world.timing.max_takeovers):
+        verify(world)
+        assert world.state(lost) is JobState.AUTO_VERIFYING
+        world.clock.advance(16)
+    verify(world)
+    assert world.state(lost) is JobState.AUTO_VERIFY_FAILED
+    assert "an operator has to look at it" in world.detail(lost).sheet.message
+    assert not world.reports
+
+
+def test_a_job_that_keeps_losing_its_workers_is_looked_at_every_few_minutes_for_ever() -> None:
+    timing = Timing(step_retry=timedelta(seconds=15))
+    delays = [timing.takeover_delay(number).total_seconds() for number in (0, 1, 2, 5, 6, 1000)]
+    assert delays == [0, 15, 45, 465, 465, 465]
 
 
 def test_the_job_of_a_dead_worker_is_taken_up_by_another(world: World) -> None:

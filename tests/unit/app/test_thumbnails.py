@@ -60,6 +60,24 @@ def test_it_is_written_once_where_its_owner_wants_it(world: World, courier: Scri
     assert len(courier.taken) == 1
 
 
+def test_in_our_own_store_it_is_written_below_the_inbox_of_the_project(world: World, courier: ScriptedCourier) -> None:
+    place = "inbox/project-1/thumbnails/ada.png"
+    job = trained(world, thumbnail=world.storage.address_of(place))
+    world.sweep("thumbnails")
+    assert world.storage.read_range(place, 0, 100) == world.run_of(job).id.encode()
+    assert WRITTEN_AT in model_of(world, job).attributes
+    assert courier.taken == []
+
+
+@pytest.mark.parametrize("place", ["inbox/project-2/a.png", "models/a.png", "inbox/project-1/../project-2/a.png"])
+def test_nothing_else_of_our_own_store_is_written_to(world: World, courier: ScriptedCourier, place: str) -> None:
+    job = trained(world, thumbnail=world.storage.address_of(place))
+    world.sweep("thumbnails")
+    assert world.storage.head(place) is None
+    assert "inbox/project-1/" in str(model_of(world, job).attributes[REFUSED])
+    assert courier.taken == []
+
+
 @pytest.mark.parametrize("attributes", [{}, {"thumbnail": ""}, {"thumbnail": None}, {"thumbnail": 1}])
 def test_nobody_wants_one(world: World, courier: ScriptedCourier, attributes: dict[str, object]) -> None:
     trained(world, **attributes)

@@ -146,12 +146,21 @@ def test_the_next_stage_starts_with_no_tries_used():
 
 @pytest.mark.parametrize("command", [Command.REPLACE_VIDEO, Command.CONFIRM_VIDEO, Command.CONFIRM_FILE])
 def test_new_material_calls_off_a_scheduled_retry_and_the_review(command: Command):
-    job = a_job(JobState.TRAIN_FAILED, switches=SIMPLE, effect=Effect.RETRY, due_at=LATER, approved=True)
+    job = a_job(JobState.VIDEO_ANALYZE_FAILED, effect=Effect.RETRY, due_at=LATER, approved=True)
     job = moved(job, command, Actor.USER)
     assert not job.approved
-    assert (job.effect, job.due_at) == (Effect.OVERDUE, LATER + timedelta(days=3))
+    assert (job.effect, job.due_at) == (Effect.OVERDUE, LATER + timedelta(days=30))
     assert machine.commands_open(job, Actor.SYSTEM) == {Command.FLAG_OVERDUE}
     assert moved(job, Command.SUBMIT, Actor.USER).state is JobState.AUTO_VERIFYING
+
+
+@pytest.mark.parametrize("state", [JobState.TRAIN_FAILED, JobState.TRAINING_DATA_PREPROCESS_FAILED])
+def test_what_is_tried_again_by_itself_is_at_work_for_owners_of_a_simpler_life(state: JobState):
+    job = a_job(state, switches=SIMPLE, effect=Effect.RETRY, due_at=LATER, approved=True)
+    assert machine.commands_open(job, Actor.USER) == {Command.DESCRIBE}
+    given_up = job._replace(effect=Effect.OVERDUE)
+    assert {Command.SUBMIT, Command.EDIT, Command.DELETE} <= machine.commands_open(given_up, Actor.USER)
+    assert Command.DELETE in machine.commands_open(job._replace(switches=frozenset()), Actor.USER)
 
 
 def test_a_model_that_could_not_be_stored_is_stored_again_where_no_stage_stands_before():

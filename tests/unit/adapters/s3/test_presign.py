@@ -151,6 +151,17 @@ def test_no_file_name_gets_out_of_its_header(filename):
     assert header.startswith("attachment; filename=")
 
 
+@pytest.mark.parametrize("letter", ["a", " ", "\N{CJK UNIFIED IDEOGRAPH-6587}", "\N{GRINNING FACE}"])
+def test_a_download_url_of_the_longest_name_is_no_longer_than_vendors_have_them(letter):
+    ours = clients("temporary credentials")
+    url = presign.presign_get(
+        ours.address, ours.credentials(), Validity(NOW, timedelta(days=1)), key="files/" + "0" * 32,
+        filename=letter * 252 + ".mp4", content_type="application/octet-stream",
+    )  # fmt: skip
+    assert len(url) <= 2048
+    assert url.partition("&X-Amz")[0].endswith(".mp4")
+
+
 def test_secrets_do_not_show_when_printed():
     options = S3Options(
         "http://h", "b", "AK", "SECRET-A", "SECRET-B", signer_access_key="AK2", signer_secret_key="SECRET-C"

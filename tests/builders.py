@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestrator.app.context import new_id
 from orchestrator.domain.actors import Actor, Caller, Role
 from orchestrator.domain.commands import Command, Effect
 from orchestrator.domain.log_types import LogType
@@ -20,12 +21,14 @@ from orchestrator.domain.model import (
     JobId,
     JobSheet,
     LogEntry,
+    Move,
     Run,
     RunOutcome,
 )
 from orchestrator.domain.profile import SWITCHES
 from orchestrator.domain.stages import STAGE_OF_WAITING, STAGES
 from orchestrator.domain.states import STATES, JobState
+from orchestrator.ports.store import Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 JOB_ID = JobId("job-1")
@@ -100,6 +103,21 @@ def a_change(**fields: Any) -> Change:
         "target": JobState.WAIT_FILE_UPLOAD, "logs": (LogType.USER_CREATE_JOB,), "version": 0, "at": NOW,
     }  # fmt: skip
     return Change(**(values | fields))
+
+
+def a_move(job: Job, target: JobState, /, *, fence: str | None = None, at: datetime = NOW, **fields: Any) -> Move:
+    """`job` moved to `target` by a submit; `fields` of it change as well."""
+    after = job._replace(state=target, version=job.version + 1, **fields)
+    change = Change(Command.SUBMIT, Actor.USER, "key-1", job.state, target, (None,), job.version + 1, at)
+    return Move(job, after, (change,), fence)
+
+
+def added(store: Store, state: JobState = JobState.WAIT_FILE_UPLOAD, /, **fields: Any) -> Job:
+    """A new job, written."""
+    job = a_job(state, **({"id": JobId(new_id(NOW))} | fields))
+    with store.begin() as tx:
+        tx.jobs.add(job, a_sheet(), a_change(target=state))
+    return job
 
 
 def log_entries(changes: Iterable[Change], job_id: JobId = JOB_ID) -> list[LogEntry]:

@@ -74,7 +74,7 @@ class MediaLibrary:
     def register(
         self, caller: Caller, address: str, *, kind: MediaType | None = None, title: str = "",
         reference_id: str | None = None, business_type: str = "", attributes: Mapping[str, object] | None = None,
-        overwrite: bool = False, once: str | None = None,
+        overwrite: bool = False, once: str | None = None, untitled: str = "",
     ) -> Media:  # fmt: skip
         """An object of the store as media. A worker copies and reads it; the store is asked nothing here.
 
@@ -83,6 +83,7 @@ class MediaLibrary:
             kind: None: by the ending of the name.
             overwrite: takes the place of what is registered for the address.
             once: the same word with the same request gives the same item again, for a day.
+            untitled: what it is called without a title, else by its name; no part of the request.
 
         Raises:
             PlaceNotAllowed: not in our bucket, or not below the project's inbox.
@@ -97,8 +98,9 @@ class MediaLibrary:
             raise Invalid(f"{PurePosixPath(key).name!r} does not say what it is; give the type", field="media_type")
         at = self._context.clock()
         item = Media(
-            new_id(at), caller.project_id, found, MediaStatus.INIT, title or PurePosixPath(key).stem[:_NAME_LIMIT],
-            address, key, at, at, None, reference_id, business_type, dict(attributes or {}),
+            new_id(at), caller.project_id, found, MediaStatus.INIT,
+            title or untitled or PurePosixPath(key).stem[:_NAME_LIMIT], address, key, at, at, None, reference_id,
+            business_type, dict(attributes or {}),
         )  # fmt: skip
         word = None if once is None else f"register media {once}"  # the blank keeps it apart from Idempotency-Key
         told, token = [address, found, title, reference_id, business_type, item.attributes, overwrite], new_token()

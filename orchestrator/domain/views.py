@@ -63,8 +63,10 @@ class JobQuery:
 
     @property
     def every_state(self) -> Sequence[JobState]:
-        """The states asked for, by themselves or by phase; none: whatever state."""
-        return self.states if self.phase is None else [s for s, info in STATES.items() if info.phase is self.phase]
+        """The states asked for, each once, by themselves or by phase; none: whatever state."""
+        if self.phase is None:
+            return list(dict.fromkeys(self.states))
+        return [s for s, info in STATES.items() if info.phase is self.phase]
 
     @property
     def only_states(self) -> bool:

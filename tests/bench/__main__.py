@@ -1,10 +1,8 @@
-"""`python -m tests.bench [NAME...]`: run benchmarks, print a table, write build/bench.json.
-
-The exit code is 1 if a goal is missed.
-"""
+"""`python -m tests.bench [NAME...]`: run benchmarks, print a table, write build/bench.json."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import sys
@@ -16,19 +14,33 @@ from rich.table import Table
 
 from tests.bench.rows import Row
 
-NAMES = ("lifecycle", "presign", "sweep", "list", "http", "worker", "probe")
+# What each measures. Most take minutes: they fill tables with a million jobs, or wait for real workers.
+BENCHES = {
+    "lifecycle": "jobs a second on real workers, against a typical Celery app and against plain SQL",
+    "presign": "URLs of parts, against boto3",
+    "sweep": "claiming what is due, and finding nothing due, as the table grows",
+    "list": "first and deep pages, filters and totals as the table grows",
+    "http": "Show and List through both vendors' APIs, against a bare endpoint",
+    "worker": "memory of a worker process, idle and after ten thousand jobs",
+    "probe": "bytes, requests, time and memory of a verdict on a two-gigabyte video",
+}
 MODULES = {"list": "listing", "http": "serving"}  # these names are taken
 OUTPUT = Path(__file__).resolve().parents[2] / "build" / "bench.json"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="./run bench", description="Measure, print a table, write build/bench.json. Exit code 1: a goal missed.",
+        epilog="\n".join(f"  {name:10} {what}" for name, what in BENCHES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one of those below; none: all of them")
+    names = parser.parse_args(arguments).names
+    if unknown := sorted(set(names) - set(BENCHES)):
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     console = Console()
-    unknown = sorted(set(names) - set(NAMES))
-    if unknown:
-        console.print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(NAMES)}")
-        return 2
     rows: list[Row] = []
-    for name in names or NAMES:
+    for name in names or BENCHES:
         start_s = time.monotonic()
         console.print(f"{name} ...", end=" ")
         rows += importlib.import_module(f"tests.bench.{MODULES.get(name, name)}").run()

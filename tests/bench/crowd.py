@@ -53,7 +53,7 @@ def _crowd(postgres: Postgres, name: str, count: int) -> Crowd:
     app = stand.app(NullWaker())
     for project in (ME.project_id, *(f"other-{n}" for n in range(50))):
         app.keys.add_project(project)
-    pattern = app.jobs.create(ME, "bench", "bench").id
+    pattern = app.jobs.create(ME, "quick", "bench").id
     _fill(stand.database_url, pattern, count)
     return Crowd(stand.database_url, count, stand.config, app)
 

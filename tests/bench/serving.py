@@ -1,4 +1,4 @@
-"""Show and List through the MetaStudio API over a socket, signed as the vendor's SDK signs.
+"""Show and List of both vendors' APIs over a socket, signed as their SDKs sign.
 
 At a thousand jobs and at a million; and Show against a FastAPI endpoint that does one indexed read and nothing else.
 """
@@ -6,9 +6,11 @@ At a thousand jobs and at a million; and Show against a FastAPI endpoint that do
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +20,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from orchestrator.app.keys import NewKey
+from orchestrator.dialects.common.received import Received
+from orchestrator.dialects.ims import signing as acs3
+from orchestrator.dialects.ims.app import VERSION
+from orchestrator.dialects.ims.words import PHASE_NAMES
 from orchestrator.dialects.metastudio import signing
 from orchestrator.dialects.metastudio.app import PREFIX
 from orchestrator.domain.actors import Role
@@ -33,6 +39,7 @@ SHOWN = 200  # different jobs
 LINES = 12  # in the log of a job that is shown
 CALLS = 1_500  # of one measurement of throughput
 ALONE = 60  # of one measurement of latency
+STATUSES = tuple(PHASE_NAMES.values())
 Request = bytes
 
 
@@ -45,6 +52,7 @@ def run() -> list[Row]:
             [_asked(at, crowd, path) for at, crowd in ((at_small, small), (at_large, large))]
             for path in ("show", "list")
         )
+        keys = [crowd.app.keys.create(ME.project_id, Role.USER, "bench") for crowd in (small, large)]
         plain = [_get(reference, f"/jobs/{job_id}", {}) for job_id in _some_jobs(large)]
         for url, requests in ((at_small, shows[0]), (at_large, shows[1]), (reference, plain), (at_large, lists[1])):
             _throughput(url, requests)  # the warm-up
@@ -54,6 +62,8 @@ def run() -> list[Row]:
             lambda: _latency(at_large, shows[1]),
             lambda: _latency(at_small, lists[0]),
             lambda: _latency(at_large, lists[1]),
+            lambda: _latency(at_small, _by_status(at_small, keys[0])),
+            lambda: _latency(at_large, _by_status(at_large, keys[1])),
         )
         ours, theirs = in_turns(ROUNDS, lambda: _throughput(at_large, shows[1]), lambda: _throughput(reference, plain))
     return [
@@ -63,6 +73,9 @@ def run() -> list[Row]:
         row("http: list at 1,000", alone[2] * 1000, "ms"),
         row("http: list at 1,000,000", alone[3] * 1000, "ms"),
         at_most("http: list, 1,000,000 to 1,000", alone[3] / alone[2], 2),
+        row("http: IMS list with a Status at 1,000", alone[4] * 1000, "ms"),
+        row("http: IMS list with a Status at 1,000,000", alone[5] * 1000, "ms"),
+        at_most("http: IMS list with a Status, 1,000,000 to 1,000", alone[5] / alone[4], 2),
         row("http: show, 16 connections", ours, "requests/s"),
         row("http: a bare FastAPI endpoint with one indexed read, 16 connections", theirs, "requests/s"),
         at_least("http: show, share of the bare endpoint", ours / theirs, 0.5),
@@ -118,6 +131,24 @@ def _asked(url: str, crowd: Crowd, what: str) -> list[Request]:
     return requests
 
 
+def _by_status(url: str, key: NewKey) -> list[Request]:
+    """The first page of every Status in turn, each request with a nonce of its own: none may come twice."""
+    found = []
+    for number in range(ALONE):
+        query = f"PageNo=1&PageSize=10&Status={STATUSES[number % len(STATUSES)]}"
+        headers = {
+            "host": urlsplit(url).netloc, "x-acs-action": "ListAvatarTrainingJobs", "x-acs-version": VERSION,
+            "x-acs-date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "x-acs-signature-nonce": uuid.uuid4().hex,
+            "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        }  # fmt: skip
+        sent = Received("POST", b"/", query.encode(), [(n.encode(), v.encode()) for n, v in headers.items()], b"")
+        text = acs3.string_to_sign(acs3.canonical_request(sent, sorted(headers)))
+        names, made = ";".join(sorted(headers)), acs3.signature(key.secret, text)
+        said = f"{acs3.ALGORITHM} Credential={key.id},SignedHeaders={names},Signature={made}"
+        found.append(_request("POST", f"/?{query}", {**headers, "authorization": said, "content-length": "0"}))
+    return found
+
+
 def _some_jobs(crowd: Crowd) -> list[str]:
     """Jobs spread over the whole table."""
     total = crowd.size
@@ -142,7 +173,7 @@ def _give_a_life(crowd: Crowd) -> None:
 def _signed(key: NewKey, url: str, path: str) -> dict[str, str]:
     at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": urlsplit(url).netloc, "x-sdk-date": at}
-    sent = signing.Received("GET", path.encode(), b"", [(n.encode(), v.encode()) for n, v in headers.items()], b"")
+    sent = Received("GET", path.encode(), b"", [(n.encode(), v.encode()) for n, v in headers.items()], b"")
     text = signing.string_to_sign(at, signing.canonical_request(sent, sorted(headers)))
     names, made = ";".join(sorted(headers)), signing.signature(key.secret, text)
     said = f"{signing.ALGORITHM} Access={key.id}, SignedHeaders={names}, Signature={made}"
@@ -150,8 +181,12 @@ def _signed(key: NewKey, url: str, path: str) -> dict[str, str]:
 
 
 def _get(url: str, path: str, headers: Mapping[str, str]) -> Request:
-    lines = [f"{name}: {value}" for name, value in ({"host": urlsplit(url).netloc} | headers).items()]
-    return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+    return _request("GET", path, {"host": urlsplit(url).netloc, **headers})
+
+
+def _request(method: str, target: str, headers: Mapping[str, str]) -> Request:
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode()
 
 
 # a client that costs little: it shares the machine with what it measures

@@ -26,22 +26,11 @@ from orchestrator.embedded.process import Child, Process
 from orchestrator.ports.waker import Waker
 from orchestrator.settings import load
 from tests.servers import Postgres
+from tests.workers import INSTANT_PROFILE
 
 ROOT = Path(__file__).resolve().parents[2]
 ME = Caller("bench", Role.USER, "bench")
-# No material and no review, two stages: the eight moves from a submit to a finished job are all the machine's.
-PROFILE = """
-name = "bench"
-title = "Benchmark"
-materials = {}
-[stages.training]
-command = ["none"]
-pool = "instant"
-[stages.inference_preprocess]
-command = ["none"]
-pool = "instant"
-"""
-MOVES = 8
+MOVES = 8  # of a job of INSTANT_PROFILE, from its submit to its end: all the machine's
 
 
 class Stand:
@@ -50,7 +39,7 @@ class Stand:
     def __init__(self, database_url: str, broker_url: str, directory: Path) -> None:
         self.database_url, self.broker_url, self._dir = database_url, broker_url, directory
         (directory / "profiles").mkdir()
-        (directory / "profiles" / "bench.toml").write_text(PROFILE, encoding="utf-8")
+        (directory / "profiles" / "quick.toml").write_text(INSTANT_PROFILE, encoding="utf-8")
         self.config = directory / "bench.config.toml"
         self.config.write_text(
             f"""

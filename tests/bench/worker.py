@@ -47,7 +47,7 @@ def _work(ours: Stand, count: int) -> None:
     ours.clear()
     app = ours.app(NullWaker())
     app.keys.add_project(ME.project_id)
-    first = app.jobs.create(ME, "bench", "bench").id
+    first = app.jobs.create(ME, "quick", "bench").id
     app.uploads.submit(ME, first)
     multiply(ours.database_url, first, count - 1)
     ours.wake(task_name(Effect.VERIFY))

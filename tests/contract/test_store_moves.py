@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from orchestrator.app.context import new_id
-from orchestrator.domain.actors import Actor
-from orchestrator.domain.commands import Command, Effect
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
-from orchestrator.domain.model import Change, Job, JobId, Move
+from orchestrator.domain.model import Job
 from orchestrator.domain.states import JobState
 from orchestrator.ports.store import Store
-from tests.builders import NOW, a_change, a_job, a_sheet
+from tests.builders import NOW, a_move, added
 from tests.contract.stores import store
 
 __all__ = ["store"]
 
 
 S = JobState
-
-
-def added(store: Store, state: S = S.WAIT_FILE_UPLOAD, /, **fields: object) -> Job:
-    job = a_job(state, **({"id": JobId(new_id(NOW))} | fields))
-    with store.begin() as tx:
-        tx.jobs.add(job, a_sheet(), a_change(target=state))
-    return job
-
-
-def a_move(job: Job, target: S, /, *, fence: str | None = None, at: datetime = NOW, **fields: object) -> Move:
-    after = job._replace(state=target, version=job.version + 1, **fields)  # type: ignore[arg-type]  # fields by name
-    change = Change(Command.SUBMIT, Actor.USER, "key-1", job.state, target, (None,), job.version + 1, at)
-    return Move(job, after, (change,), fence)
 
 
 def test_a_job_reads_as_it_was_written(store: Store) -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 
@@ -20,6 +19,7 @@ from orchestrator.app.app import App
 from orchestrator.domain.profile import Profile
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings, load_profiles
+from tests import web
 from tests.fakes.app import Clock, World, a_world
 from tests.servers import StoreServer
 
@@ -137,7 +137,7 @@ def put() -> Callable[..., int]:
     """Sends bytes to an upload URL, as the vendor's users do: each on a connection of its own."""
 
     def send(url: str, data: bytes, content_type: str = "application/octet-stream", **headers: str) -> int:
-        answer = httpx.put(url, content=data, headers={"Content-Type": content_type, **headers}, trust_env=False)
+        answer = web.put(url, content=data, headers={"Content-Type": content_type, **headers})
         return answer.status_code
 
     return send

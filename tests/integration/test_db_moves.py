@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 from orchestrator.adapters.db.database import Database
 from orchestrator.adapters.db.tables import job_counts, jobs, operation_log
 from orchestrator.app.context import new_id
-from orchestrator.domain.actors import Actor
-from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import DatabaseUnavailable, Invalid, StaleJob
-from orchestrator.domain.model import Change, Job, JobId, Move
 from orchestrator.domain.states import JobState
-from tests.builders import NOW, a_change, a_job, a_sheet
+from tests.builders import NOW, a_change, a_job, a_move, a_sheet, added
 from tests.databases import Factory
 
 S = JobState
@@ -34,19 +31,6 @@ def database(database_url: str) -> Iterator[Database]:
             tx.keys.add_project(project, project, NOW, {})
     yield database
     database.dispose()
-
-
-def added(database: Database, state: S = S.WAIT_FILE_UPLOAD, /, **fields: object) -> Job:
-    job = a_job(state, **({"id": JobId(new_id(NOW))} | fields))
-    with database.begin() as tx:
-        tx.jobs.add(job, a_sheet(), a_change(target=state))
-    return job
-
-
-def a_move(job: Job, target: S, /, *, fence: str | None = None, at: datetime = NOW, **fields: object) -> Move:
-    after = job._replace(state=target, version=job.version + 1, **fields)  # type: ignore[arg-type]  # fields by name
-    change = Change(Command.SUBMIT, Actor.USER, "key-1", job.state, target, (None,), job.version + 1, at)
-    return Move(job, after, (change,), fence)
 
 
 def everything(database: Database) -> list[object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import sqlalchemy as sa
 import structlog
@@ -29,22 +30,25 @@ class SqlTx:
     """One transaction's view of every table."""
 
     def __init__(self, connection: sa.Connection, shard: int) -> None:
-        self.jobs = SqlJobs(connection, shard)
-        self.files = SqlFiles(connection)
-        self.runs = SqlRuns(connection)
-        self.reads = SqlReads(connection)
-        self.keys = SqlKeys(connection)
-        self.audit = SqlAudit(connection)
-        self.secrets = SqlSecrets(connection)
-        self.comments = SqlComments(connection)
-        self.assets = SqlAssets(connection)
-        self.library = SqlLibrary(connection)
-        self.media = SqlMedia(connection)
-        self.leases = SqlLeases(connection)
-        self.idempotency = SqlIdempotency(connection)
-        self.nonces = SqlNonces(connection)
-        self.deliveries = SqlDeliveries(connection)
+        self._connection, self._shard = connection, shard
         self.callbacks: list[Callable[[], None]] = []
+
+    # made when they are asked for: most transactions need two or three of them
+    jobs = cached_property(lambda self: SqlJobs(self._connection, self._shard))
+    files = cached_property(lambda self: SqlFiles(self._connection))
+    runs = cached_property(lambda self: SqlRuns(self._connection))
+    reads = cached_property(lambda self: SqlReads(self._connection))
+    keys = cached_property(lambda self: SqlKeys(self._connection))
+    audit = cached_property(lambda self: SqlAudit(self._connection))
+    secrets = cached_property(lambda self: SqlSecrets(self._connection))
+    comments = cached_property(lambda self: SqlComments(self._connection))
+    assets = cached_property(lambda self: SqlAssets(self._connection))
+    library = cached_property(lambda self: SqlLibrary(self._connection))
+    media = cached_property(lambda self: SqlMedia(self._connection))
+    leases = cached_property(lambda self: SqlLeases(self._connection))
+    idempotency = cached_property(lambda self: SqlIdempotency(self._connection))
+    nonces = cached_property(lambda self: SqlNonces(self._connection))
+    deliveries = cached_property(lambda self: SqlDeliveries(self._connection))
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once everything is durable; what it raises is logged and forgotten (wake-ups are best effort)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +17,7 @@ from orchestrator.adapters.db.jobs import JOB_COLUMNS, job_from
 from orchestrator.adapters.db.json_filters import holds, same
 from orchestrator.adapters.db.runs import run_from
 from orchestrator.adapters.db.tables import comments, files, job_counts, jobs, operation_log, runs
+from orchestrator.adapters.db.types import Instant
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.editions import FULL_HD_SIDE
@@ -28,6 +29,7 @@ from orchestrator.domain.model import (
     File,
     FileKind,
     FileState,
+    Job,
     JobId,
     JobSheet,
     LogEntry,
@@ -48,6 +50,11 @@ _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
 _RETRIED: Final = sa.and_(
     jobs.c.effect == sa.literal_column("'retry'"), jobs.c.due_at.is_not(None), jobs.c.lease_token.is_(None)
 )
+# Words to their enum members by a dict: calling the enum class costs three times as much, for every line of a log.
+_ACTORS: Final = {actor.value: actor for actor in Actor}
+_COMMANDS: Final = {command.value: command for command in Command}
+_STATES: Final = {state.value: state for state in JobState}
+_LOG_TYPES: Final = {kind.value: kind for kind in LogType}
 _FILE_FIELDS: Final = tuple(File.__dataclass_fields__)
 _RUN_FIELDS: Final = tuple(Run.__dataclass_fields__)
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
@@ -84,13 +91,12 @@ class SqlReads:
             NotFound: unknown, deleted, or of another project.
         """
         row = self._connection.execute(_detail_sql(self._dialect), {"id": job_id}).one_or_none()
-        if row is None or project_id not in {None, row.project_id}:
+        if row is None or project_id not in {None, (told := _loaded(row[0]))["project_id"]}:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
-        at = len(JOB_COLUMNS)
-        log, said, held, tried = (_rows(text) for text in row[at + len(_SHEET) :])
+        log, said, held, tried = (_rows(text) for text in row[1:])
         all_files = [_file(each) for each in held]
         return JobDetail(
-            job_from(row[:at]), _sheet(row[at : at + len(_SHEET)]),
+            job_from([told[name] for name in Job._fields]), _sheet_from_json(told),
             [_log_entry(each) for each in log], [_comment(each, all_files) for each in said],
             all_files, [_run(each) for each in tried],
         )  # fmt: skip
@@ -229,8 +235,11 @@ _WIDE_VIDEO: Final = sa.func.coalesce(
 
 @lru_cache
 def _detail_sql(dialect: str) -> sa.Select[Any]:
-    """Built once: to build so wide a statement costs more than to run it."""
-    query = sa.select(*JOB_COLUMNS, *_SHEET_COLUMNS, *_children(dialect))
+    """Built once: to build so wide a statement costs more than to run it.
+
+    The job itself is one JSON value too: drivers describe every column of every answer.
+    """
+    query = sa.select(_json_object(dialect, (*JOB_COLUMNS, *_SHEET_COLUMNS)), *_children(dialect))
     return query.where(jobs.c.id == sa.bindparam("id"), jobs.c.deleted_at.is_(None))
 
 
@@ -273,9 +282,13 @@ def _listed(
     if dialect == "postgresql":
         gathered = sa.func.coalesce(sa.func.json_agg(sa.text("row_to_json(part)"), type_=sa.Text), sa.text("'[]'"))
     else:
-        pairs = [item for name in names for item in (sa.literal(name), part.c[name])]
-        gathered = sa.func.json_group_array(sa.func.json_object(*pairs, type_=sa.Text), type_=sa.Text)
+        gathered = sa.func.json_group_array(_json_object(dialect, [part.c[name] for name in names]), type_=sa.Text)
     return sa.select(gathered).select_from(part).correlate(jobs).scalar_subquery()
+
+
+def _json_object(dialect: str, columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
+    build = sa.func.json_build_object if dialect == "postgresql" else sa.func.json_object
+    return build(*(item for each in columns for item in (sa.literal_column(f"'{each.key}'"), each)), type_=sa.Text)
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401  parsed by one driver, text from the other
@@ -295,6 +308,17 @@ def _sheet(row: Sequence[Any]) -> JobSheet:
     return JobSheet(*row)
 
 
+def _sheet_from_json(told: Mapping[str, Any]) -> JobSheet:
+    return JobSheet(*(read(told[name]) if (read := _FROM_JSON.get(name)) else told[name] for name in _SHEET))
+
+
+_FROM_JSON: Final[Mapping[str, Callable[[Any], Any]]] = {
+    each.name: _at if isinstance(each.type, Instant) else _loaded
+    for each in _SHEET_COLUMNS
+    if isinstance(each.type, Instant | sa.JSON)
+}
+
+
 def _dossier(row: Sequence[Any]) -> Dossier:
     made = [_run(each) for each in _rows(row[-1])]
     return Dossier(_sheet(row[1:-2]), [_file(each) for each in _rows(row[-2])], {run.stage: run for run in made})
@@ -305,9 +329,9 @@ def _log_entry(values: Mapping[str, Any]) -> LogEntry:
     return LogEntry(
         id=values["id"], job_id=JobId(values["job_id"]), version=values["version"],
         at=datetime.fromisoformat(at) if isinstance(at, str) else at,
-        actor=Actor(values["actor"]), operator=values["operator"], command=Command(values["command"]),
-        source=JobState(values["source"]) if values["source"] else None, target=JobState(values["target"]),
-        log_type=LogType(values["log_type"]) if values["log_type"] else None,
+        actor=_ACTORS[values["actor"]], operator=values["operator"], command=_COMMANDS[values["command"]],
+        source=_STATES[values["source"]] if values["source"] else None, target=_STATES[values["target"]],
+        log_type=_LOG_TYPES[values["log_type"]] if values["log_type"] else None,
         description=values["description"], error_code=values["error_code"], details=_loaded(values["details"]),
     )  # fmt: skip
 

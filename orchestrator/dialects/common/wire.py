@@ -35,7 +35,7 @@ def last_instant(text: str) -> datetime:
 
 def time_text(at: datetime | None) -> str | None:
     """20 characters, UTC."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else f"{at.astimezone(UTC).isoformat()[: TIME_LENGTH - 1]}Z"
 
 
 def split(text: str | None) -> list[str]:

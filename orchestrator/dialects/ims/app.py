@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
-from orchestrator.dialects.common.asgi import Matched, json_bytes, request_id_of
+from orchestrator.dialects.common.asgi import Matched, json_bytes, request_id_of, serve
 from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.ims import errors, signing
 from orchestrator.dialects.ims.access import caller_of
@@ -50,14 +48,7 @@ class Ims:
         self._operations: Mapping[str, AnyOperation] = {operation.name: operation for operation in OPERATIONS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
-        response = await run_in_threadpool(self._answer, scope, body)
-        await response(scope, receive, send)
+        await serve(self._answer, scope, receive, send)
 
     def _answer(self, scope: Scope, body: bytes) -> Response:
         received = Received(scope["method"], scope.get("raw_path", b""), scope["query_string"], scope["headers"], body)

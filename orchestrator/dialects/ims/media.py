@@ -36,7 +36,8 @@ def register(app: App, caller: Caller, request: Register) -> Mapping[str, object
         raise errors.invalid("BusinessType", f"media of type text are one of {', '.join(_OF_TEXT)}")
     item = app.media.register(
         caller, request.input_url, kind=kind, reference_id=request.reference_id,
-        title=request.title or f"{app.context.clock():%Y%m%d-%H%M%S}", business_type=request.business_type or "general",
+        title=request.title, untitled=f"{app.context.clock():%Y%m%d-%H%M%S}",
+        business_type=request.business_type or "general",
         attributes=_attributes(request.model_dump(exclude_none=True)), overwrite=request.overwrite,
         once=request.client_token,
     )  # fmt: skip

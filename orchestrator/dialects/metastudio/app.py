@@ -11,13 +11,11 @@ from typing import Final
 from urllib.parse import unquote
 
 import structlog
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
-from orchestrator.dialects.common.asgi import Matched, json_bytes
+from orchestrator.dialects.common.asgi import Matched, json_bytes, serve
 from orchestrator.dialects.common.received import Received
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
@@ -39,17 +37,11 @@ class MetaStudio:
         self._app = app
         self._access = Access(app)
         # literals before placeholders: `batch-action` is no asset id
-        self._operations = sorted(OPERATIONS, key=lambda o: [part.startswith("{") for part in o.segments])
+        ordered = sorted(OPERATIONS, key=lambda o: [part.startswith("{") for part in o.segments])
+        self._routes = [(operation.segments, operation) for operation in ordered]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        try:
-            body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
-        response = await run_in_threadpool(self._answer, scope, body)
-        await response(scope, receive, send)
+        await serve(self._answer, scope, receive, send)
 
     def _answer(self, scope: Scope, body: bytes) -> Response:
         path = scope.get("raw_path", b"").partition(b"?")[0]
@@ -72,10 +64,10 @@ class MetaStudio:
             return _refused(errors.internal())
 
     def _routed(self, received: Received) -> tuple[Operation, Mapping[str, str]]:
-        segments = received.path.split(b"/")[2:]  # "", "v1", ...
+        segments = [unquote(part.decode("latin-1")) for part in received.path.split(b"/")[2:]]  # "", "v1", ...
         known = False
-        for operation in self._operations:
-            if (path := _matched(operation.segments, segments)) is not None:
+        for template, operation in self._routes:
+            if (path := _matched(template, segments)) is not None:
                 known = True
                 if operation.method == received.method:
                     return operation, path
@@ -98,12 +90,11 @@ class MetaStudio:
         return operation.handler(self._app, Asked(caller, path, query, received.body, operation.words))
 
 
-def _matched(template: Sequence[str], segments: Sequence[bytes]) -> dict[str, str] | None:
+def _matched(template: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
     if len(template) != len(segments):
         return None
     found: dict[str, str] = {}
-    for wanted, segment in zip(template, segments, strict=True):
-        value = unquote(segment.decode("latin-1"))
+    for wanted, value in zip(template, segments, strict=True):
         if wanted.startswith("{") and value:
             found[wanted[1:-1]] = value
         elif wanted != value:

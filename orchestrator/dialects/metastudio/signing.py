@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -53,7 +53,7 @@ def signed_at(received: Received) -> datetime:
     if not _DATE.fullmatch(date):
         raise NotSigned("X-Sdk-Date is not of the form YYYYMMDDTHHMMSSZ")
     try:
-        return datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(date)
     except ValueError as exc:
         raise NotSigned("X-Sdk-Date is no date") from exc
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
 from orchestrator.app.app import App
@@ -15,6 +14,7 @@ from orchestrator.app.keys import NewKey
 from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.media_items import MediaType
+from tests import web
 from tests.fakes.app import World
 
 
@@ -53,7 +53,7 @@ class Api:
     def media(self, kind: MediaType = MediaType.VIDEO, data: bytes = b"film") -> str:
         """Media of project-1 whose bytes are there."""
         item, upload = self.world.app.media.upload(self.world.owner, "a.mp4", kind)
-        assert httpx.put(upload.urls[1], content=data, trust_env=False).status_code == 200
+        assert web.put(upload.urls[1], content=data).status_code == 200
         return item.id
 
     def place(self, name: str, data: bytes = b"x", project_id: str = "project-1") -> str:

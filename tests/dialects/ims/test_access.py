@@ -21,6 +21,7 @@ from orchestrator.dialects.ims import signing
 from orchestrator.domain.actors import Role
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings
+from tests import web
 from tests.dialects.conftest import Served
 from tests.dialects.ims.conftest import Api
 from tests.dialects.ims.support import UPPER_UUID, call, refused
@@ -47,7 +48,7 @@ def headers(api: Api, key: NewKey, action: str, query: str = "", **changed: str)
 
 
 def post(api: Api, query: str, sent: dict[str, str], method: str = "POST") -> httpx.Response:
-    return httpx.request(method, f"{api.url}/?{query}", headers=sent, trust_env=False)
+    return web.request(method, f"{api.url}/?{query}", headers=sent)
 
 
 def test_sync_async_legacy_and_temporary_keys_all_come_in(api: Api) -> None:
@@ -162,9 +163,7 @@ def test_actions_and_versions_that_there_are_not(api: Api) -> None:
     ):  # fmt: skip
         answer = post(api, query, {}, method)
         assert (answer.status_code, answer.json()["Code"]) == (400, code)
-    answer = httpx.put(
-        f"{api.url}/", headers={"x-acs-action": "GetAvatar", "x-acs-version": "2020-11-09"}, trust_env=False
-    )
+    answer = web.put(f"{api.url}/", headers={"x-acs-action": "GetAvatar", "x-acs-version": "2020-11-09"})
     assert (answer.status_code, answer.json()["Code"]) == (405, "UnsupportedHTTPMethod")
 
 
@@ -181,7 +180,7 @@ def test_parameters_may_come_as_a_form(api: Api) -> None:
     text = signing.string_to_sign(signing.canonical_request(received, sorted(sent)))
     names, made = ";".join(sorted(sent)), signing.signature(key.secret, text)
     sent["authorization"] = f"ACS3-HMAC-SHA256 Credential={key.id}, SignedHeaders={names}, Signature={made}"
-    assert httpx.post(f"{api.url}/", headers=sent, content=form, trust_env=False).status_code == 200
+    assert web.post(f"{api.url}/", headers=sent, content=form).status_code == 200
     shown = show(api.client(key), job_id)
     assert (shown.avatar_name, shown.transparent) == ("Änne", True)
 

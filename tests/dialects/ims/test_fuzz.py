@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.ims import signing
 from orchestrator.dialects.ims.errors import NotAdmitted
 from orchestrator.dialects.ims.operations import OPERATIONS
+from tests import web
 from tests.dialects.ims.conftest import Api
 from tests.dialects.ims.support import UPPER_UUID
 from tests.dialects.ims.test_access import headers
@@ -32,9 +32,9 @@ values = st.one_of(
 def test_no_parameters_break_an_action(api: Api) -> None:
     key = api.key()
     job_id = create(api.client(key))
-    with httpx.Client(trust_env=False) as http:
+    with web.client() as http:
 
-        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             operation=st.sampled_from(AVATARS), told=st.lists(st.tuples(names, values), max_size=5),
             known=st.booleans(), odd=st.binary(max_size=10),
@@ -66,7 +66,7 @@ def test_no_signature_breaks_the_check(authorization: bytes, query: bytes, date:
 
 
 def test_no_raw_request_breaks_the_server(api: Api) -> None:
-    with httpx.Client(trust_env=False) as http:
+    with web.client() as http:
 
         @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
         @given(

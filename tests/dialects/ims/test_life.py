@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 from huaweicloudsdkmetastudio.v1 import ShowAssetRequest, UpdateDigitalAssetRequest, UpdateDigitalAssetRequestBody
 
@@ -16,6 +15,7 @@ from orchestrator.domain.media import Reason
 from orchestrator.domain.media_items import MediaType
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import STATES, JobState
+from tests import web
 from tests.builders import a_job, a_sheet
 from tests.dialects.ims.conftest import Api
 from tests.dialects.ims.support import call, refused
@@ -119,6 +119,39 @@ def test_a_failed_job_says_why_is_mended_and_submitted_again(api: Api, client: A
     assert shown.status != "Fail"
     assert shown.message != "The video lasts 0:01"
     assert shown.first_training_time == first < shown.last_training_time
+
+
+def test_what_one_sdk_tells_of_a_job_the_other_tells_too(api: Api, put: Any) -> None:
+    """The lines of the table in the README, on a job of ours that is mended with the other SDK."""
+    api.world.prober.refuse[b"short"] = (TOO_SHORT,)
+    key = api.key()
+    client, theirs = api.client(key), api.metastudio(key)
+    job_id = ready(api, client, b"short", avatar_description="news")
+    submit(client, job_id)
+    api.verify()
+    failed, seen = show(client, job_id), other.show(theirs, job_id)
+    assert (failed.status, seen.state, seen.name) == ("Fail", "AUTO_VERIFY_FAILED", failed.avatar_name)
+    assert failed.message in seen.operation_logs[-1].log_description
+    assert seen.training_video_download_url.startswith("http")
+
+    api.world.clock.advance(60)
+    mended = other.update(theirs, job_id, name="Ada", command_message="UPDATE_VIDEO", video_multipart_count=1)
+    assert show(client, job_id).video == "", "an upload takes the place of the named media"
+    assert put(mended.training_video_upload_url[0], b"long") == 200
+    assert other.command(theirs, job_id, "CONFIRM_MULTIPART_UPLOADED").commond_result == "EXCUTE_SUCCESS"
+    submit(client, job_id)
+    submitted, seen = show(client, job_id), other.show(theirs, job_id)
+    times = [line.operate_time for line in seen.operation_logs if line.log_type == "USER_VERIFYING_SUBMITTED"]
+    assert [submitted.first_training_time, submitted.last_training_time] == times
+    assert submitted.first_training_time < submitted.last_training_time
+    [line] = call(client, "list_avatar_training_jobs").data.avatar_training_job_list
+    assert (line.create_time, line.avatar_name) == (seen.create_time, "Ada")
+
+    api.world.settle()
+    done = show(client, job_id)
+    model = theirs.show_asset(ShowAssetRequest(asset_id=done.avatar_id))
+    assert (model.asset_name, model.asset_description, model.asset_state) == ("Ada", "news", "ACTIVED")
+    assert other.show(theirs, job_id).asset_id == done.avatar_id
 
 
 def test_what_cannot_be_submitted(api: Api, client: Any) -> None:
@@ -255,7 +288,7 @@ def test_a_thumbnail_for_a_store_that_is_not_allowed_is_ours_to_fetch(api: Api, 
     api.world.sweep("thumbnails")
     avatar = call(client, "get_avatar", avatar_id=show(client, job_id).avatar_id).data.avatar
     assert "169.254" not in avatar.thumbnail
-    assert httpx.get(avatar.thumbnail, trust_env=False).status_code == 200
+    assert web.get(avatar.thumbnail).status_code == 200
 
 
 def _with_thumbnail(profile: Any) -> Any:

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -180,6 +181,8 @@ def test_an_upload_address_holds_the_right_to_one_file_and_no_key_of_the_store(
     options = api.world.storage.options  # type: ignore[attr-defined]  # the real store
     assert options.secret_key not in json.dumps(authority)
     assert (authority["AccessKeyId"], authority["AccessKeySecret"]) == ("", "")
+    ends_at = datetime.strptime(authority["ExpireUTCTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs((ends_at - api.world.clock()).total_seconds() - int(authority["Expiration"])) < 60
     again = call(client, "refresh_upload_media", media_id=made.media_id)
     fresh = unpacked(again.upload_auth)["UploadURL"]
     assert put(fresh, sample("square.jpg")) == OK
@@ -195,13 +198,16 @@ def test_an_upload_address_holds_the_right_to_one_file_and_no_key_of_the_store(
     assert (found.media_id, found.media_basic_info.media_tags) == (made.media_id, "a,b")
 
 
-def test_only_the_own_inbox_is_registered_once_and_by_one_token(client: Any, place: Callable[..., str]) -> None:
+def test_only_the_own_inbox_is_registered_once_and_by_one_token(
+    api: Api, client: Any, place: Callable[..., str]
+) -> None:
     foreign = place("a.mp4", project_id="project-2")
     for address in (foreign, "http://169.254.169.254/a.mp4", "vod://671c704445f9a0ee011406c2", "oss://other/a.mp4"):
         refused(lambda address=address: register(client, address), "InvalidParameter")
     mine = place("a.mp4")
     token = uuid.uuid4().hex
     first = register(client, mine, client_token=token, reference_id="ref-001")
+    api.world.clock.advance(2)
     assert register(client, mine, client_token=token, reference_id="ref-001") == first
     assert len(first) == 32
     refused(lambda: register(client, mine), WRONG_STATE)

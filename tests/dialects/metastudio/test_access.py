@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
@@ -21,6 +20,7 @@ from orchestrator.app.keys import NewKey
 from orchestrator.dialects.metastudio import signing
 from orchestrator.dialects.metastudio.signing import Received
 from orchestrator.domain.actors import Role
+from tests import web
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
 from tests.dialects.metastudio.test_jobs import create, delete, listed, show, update
@@ -84,7 +84,7 @@ def test_a_clock_may_be_fifteen_minutes_off(api: Api, minutes: int, status: int)
     key = api.key()
     path = f"/v1/project-1/{JOBS}"
     headers = signed(key, api.url, path, datetime.now(UTC) + timedelta(minutes=minutes))
-    assert httpx.get(api.url + path, headers=headers, trust_env=False).status_code == status
+    assert web.get(api.url + path, headers=headers).status_code == status
 
 
 def test_a_token_alone_and_beside_a_signature(api: Api) -> None:
@@ -98,7 +98,7 @@ def test_a_token_alone_and_beside_a_signature(api: Api) -> None:
         ({"Authorization": "Bearer preset"}, 401),
         ({}, 401),
     ):
-        answer = httpx.get(url, headers=headers, trust_env=False)
+        answer = web.get(url, headers=headers)
         assert answer.status_code == status, headers
         assert answer.headers["X-Request-Id"]
     invoker = api.client(wrong(key, secret="other")).list2d_model_training_job_invoker(List2dModelTrainingJobRequest())
@@ -171,7 +171,7 @@ def test_the_callers_own_users_are_kept_apart_in_lists(client: Any) -> None:
     ],
 )
 def test_urls_and_methods_that_there_are_not(api: Api, method: str, path: str, code: str) -> None:
-    answer = httpx.request(method, api.url + path, trust_env=False)
+    answer = web.request(method, api.url + path)
     assert (answer.status_code, answer.json()["error_code"]) == (400, code)
     assert answer.headers["X-Request-Id"]
 
@@ -193,7 +193,7 @@ def test_urls_and_methods_that_there_are_not(api: Api, method: str, path: str, c
 )  # fmt: skip
 def test_bodies_that_are_not_taken(api: Api, body: bytes, code: str) -> None:
     headers = {"X-Auth-Token": api.key().token, "Content-Type": "application/json"}
-    answer = httpx.post(f"{api.url}/v1/project-1/{JOBS}", content=body, headers=headers, trust_env=False)
+    answer = web.post(f"{api.url}/v1/project-1/{JOBS}", content=body, headers=headers)
     assert (answer.status_code, answer.json()["error_code"]) == (400, code), answer.text
     assert len(answer.json()["error_msg"]) <= 256
 

@@ -33,6 +33,7 @@ from huaweicloudsdkmetastudio.v1 import (
 )
 from huaweicloudsdkmetastudio.v1 import ListAssetSummarysReq as SummaryBody
 
+from tests import web
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
 
@@ -109,9 +110,8 @@ def test_an_asset_becomes_usable_with_its_main_file(client: Any, put: Put) -> No
     assert (held.file_md5, held.file_size, held.state) == (md5(data), len(data), "CREATED")
     assert (held.asset_file_category, held.file_type) == ("MAIN", "mp4")
     assert shown.asset_extra_meta.video_meta.duration == 200
-    import httpx
 
-    assert httpx.get(held.download_url, trust_env=False).content == data
+    assert web.get(held.download_url).content == data
 
 
 def test_a_large_file_comes_in_parts(client: Any, put: Put) -> None:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from huaweicloudsdkmetastudio.v1 import CommentData
 
+from tests import web
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
 from tests.dialects.metastudio.test_jobs import command, create, log_of, show, submitted
@@ -129,7 +129,7 @@ def test_a_rejection_with_attachments_and_the_talk_after_it(api: Api, named: Any
     [said] = show(named, job_id).comment_logs
     assert (said.comment_type, said.comment_title, said.comment_message) == ("USER_REJECT", "lips", "see picture")
     [url] = said.attachment_download_url
-    assert httpx.get(url, trust_env=False).content == b"a picture"
+    assert web.get(url).content == b"a picture"
     failed(named, job_id, "CONFIRM_ANSWER")
     done(named, job_id, "CONFIRM_ANSWER", comment_data=comment("more"))
     api.world.app.review.comment(api.world.admin, job_id, "we look at it")
@@ -190,5 +190,5 @@ def test_of_many_who_submit_at_once_one_is_first(client: Any, put: Put) -> None:
 def test_addresses_live_for_a_day(api: Api, client: Any, put: Put) -> None:
     job = submitted(client, put)
     url = show(client, job.job_id).training_video_download_url
-    assert httpx.get(url, trust_env=False).content == b"v" * 100
+    assert web.get(url).content == b"v" * 100
     assert api.world.app.context.timing.download_url_lifetime == timedelta(hours=24)

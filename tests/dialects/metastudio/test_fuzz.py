@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from orchestrator.app.app import App
 from orchestrator.dialects.metastudio.operations import OPERATIONS
 from orchestrator.domain.actors import Role
+from tests import web
 from tests.dialects.conftest import LiveClock, profiles
 from tests.fakes.app import World, a_world
 
@@ -86,7 +87,7 @@ def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[
     ids = [job.id, asset.id, file.id]
     segments = st.one_of(st.sampled_from(ids), st.text(min_size=1, max_size=10))
 
-    with httpx.Client(trust_env=False) as http:
+    with web.client() as http:
 
         @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
@@ -125,7 +126,7 @@ def test_no_request_is_answered_with_a_500(quick_world: World, server: Callable[
 def test_a_line_end_in_a_path_is_answered_in_the_vendors_form(
     quick_world: World, server: Callable[[App], str], path: str
 ) -> None:
-    answer = httpx.get(f"{server(quick_world.app)}/v1{path}", trust_env=False)
+    answer = web.get(f"{server(quick_world.app)}/v1{path}")
     assert answer.status_code == 400
     assert answer.json()["error_code"].startswith("MSS.")
 

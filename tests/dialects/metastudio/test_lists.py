@@ -38,6 +38,7 @@ def test_every_filter_finds_the_jobs_it_should(api: Api, client: Any, put: Put) 
         ({"offset": 1, "limit": 1}, ["Berta"]),
         ({"state": "AUTO_VERIFYING"}, ["Anna"]),
         ({"state": "AUTO_VERIFYING,WAIT_FILE_UPLOAD"}, ["Anna", "Berta", "Hanna"]),
+        ({"state": "WAIT_FILE_UPLOAD,WAIT_FILE_UPLOAD"}, ["Berta", "Hanna"]),
         ({"name": "nna"}, ["Anna", "Hanna"]),
         ({"batch_name": "b1"}, ["Anna"]),
         ({"tag": "y"}, ["Anna"]),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from orchestrator.app.app import App
@@ -17,6 +16,7 @@ from orchestrator.domain.profile import StageSettings
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import ARRANGE, STAGE_BY_NAME, Stage
 from orchestrator.domain.states import JobState
+from tests import web
 from tests.dialects.conftest import LiveClock, profiles
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.test_jobs import command, show, submitted
@@ -57,9 +57,7 @@ class Walk:
         self.world.slots = 0
         self.idle: App = self.world.process()  # writes outcomes, and has no slot for what comes next
         token = api.key("people", Role.ADMIN).token
-        self.native = httpx.Client(
-            base_url=f"{api.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, trust_env=False
-        )
+        self.native = web.client(base_url=f"{api.url}/api/v1", headers={"Authorization": f"Bearer {token}"})
         self.seen: list[JobState] = [JobState.WAIT_FILE_UPLOAD]
         self.job_id: str = submitted(client, put).job_id
 
@@ -161,7 +159,7 @@ def finished(walk: Walk) -> None:
     walk.put_in_and_say("upload_action_mark", "action_mark", "marks.json")
     walk.see(JobState.ACTION_MARK_UPLOADED)
     url = show(walk.client, walk.job_id).action_mark_file_download_url
-    assert httpx.get(url, trust_env=False).content == b"action_mark"
+    assert web.get(url).content == b"action_mark"
     walk.ask("confirm_action_mark")
     walk.whole("action_data")
     walk.see(JobState.WAIT_ADMIN_CALIBRATION)

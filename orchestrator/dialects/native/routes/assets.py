@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from orchestrator.dialects.native import views
+from orchestrator.dialects.native import asset_views as views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
 from orchestrator.dialects.native.wire import cursor_of, id_of
 from orchestrator.domain.views import MAX_PAGE

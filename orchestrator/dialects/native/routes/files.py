@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from orchestrator.dialects.native import views
+from orchestrator.dialects.native import file_views as views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
 from orchestrator.dialects.native.idempotency import OnceRoute
 from orchestrator.dialects.native.schemas import OpenUpload, SignParts

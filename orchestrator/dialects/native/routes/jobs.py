@@ -9,7 +9,8 @@ from pydantic import Field
 
 from orchestrator.app.app import App
 from orchestrator.dialects.common.wire import NoNul
-from orchestrator.dialects.native import commands, views
+from orchestrator.dialects.native import commands
+from orchestrator.dialects.native import job_views as views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
 from orchestrator.dialects.native.idempotency import OnceRoute, made_id_of
 from orchestrator.dialects.native.schemas import Ask, CreateJob, EditJob, Say

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from orchestrator.dialects.native import views
+from orchestrator.dialects.native import media_views as views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
+from orchestrator.dialects.native.file_views import UploadView
 from orchestrator.dialects.native.idempotency import OnceRoute
 from orchestrator.dialects.native.schemas import RegisterMedia, UploadMedia
 from orchestrator.dialects.native.wire import cursor_of, id_of
@@ -55,7 +56,7 @@ def upload_media(app: AppDep, caller: CallerDep, request: UploadMedia) -> views.
         part_count=request.part_count, title=request.title, reference_id=request.reference_id,
     )  # fmt: skip
     return views.MediaUploadView(
-        media=views.MediaView.of(app.media.show(caller, item.id)), upload=views.UploadView.of(upload)
+        media=views.MediaView.of(app.media.show(caller, item.id)), upload=UploadView.of(upload)
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from orchestrator.app.audit import MAX_PAGE
 from orchestrator.app.sweeps import SWEEPS
-from orchestrator.dialects.native import views
+from orchestrator.dialects.native import operate_views as views
 from orchestrator.dialects.native.context import AppDep, OperatorDep, PathId
 from orchestrator.dialects.native.idempotency import OnceRoute
 from orchestrator.dialects.native.schemas import CreateKey, CreateProject, ReplaceKey

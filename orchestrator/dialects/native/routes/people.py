@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from orchestrator.dialects.native import views
+from orchestrator.dialects.native import job_views as views
 from orchestrator.dialects.native.context import AdminDep, AppDep, CallerDep, PathId
 from orchestrator.dialects.native.idempotency import OnceRoute
 from orchestrator.dialects.native.routes.jobs import shown

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 
 from orchestrator.adapters.celery_waker import CeleryWaker, NullWaker
 from orchestrator.adapters.courier import HttpCourier
 from orchestrator.adapters.db.database import Database
-from orchestrator.adapters.media.prober import SandboxedProber
-from orchestrator.adapters.media.sandbox import Limits
 from orchestrator.adapters.s3.options import S3Options, StoreKind
 from orchestrator.adapters.s3.storage import S3Storage
 from orchestrator.adapters.secret_box import FernetBox
@@ -18,10 +14,10 @@ from orchestrator.adapters.trainers.instant import InstantBackend
 from orchestrator.adapters.trainers.local import LocalBackend
 from orchestrator.app.app import App
 from orchestrator.app.context import Context, Pool, Timing
-from orchestrator.domain.profile import Profile
+from orchestrator.parts import build_prober, profiles_of
 from orchestrator.ports.trainer import TrainerBackend
 from orchestrator.ports.waker import Waker
-from orchestrator.settings import BadSettings, Settings, load_profiles
+from orchestrator.settings import BadSettings, Settings
 from orchestrator.settings.load import variable_of
 from orchestrator.settings.schema import PoolSettings
 
@@ -63,19 +59,6 @@ def build_database(settings: Settings) -> Database:
     return Database(settings.database.url.get_secret_value(), pool_size=settings.database.pool_size)
 
 
-def build_prober(settings: Settings) -> SandboxedProber:
-    limits = settings.probe
-    return SandboxedProber(
-        Limits(
-            max_read_bytes=limits.max_read,
-            max_requests=limits.max_requests,
-            max_wall_s=limits.max_wall.total_seconds(),
-            max_cpu_s=max(1, round(limits.max_cpu.total_seconds())),
-            max_memory_bytes=limits.max_memory,
-        )
-    )
-
-
 def build_waker(settings: Settings) -> Waker:
     """Wakes through the configured broker; without one nobody is woken, and timers do it all."""
     if settings.broker.kind == "none":
@@ -100,20 +83,6 @@ def store_options(settings: Settings) -> S3Options:
         signer_access_key=store.signer_access_key,
         signer_secret_key=store.signer_secret_key.get_secret_value(),
     )
-
-
-def profiles_of(settings: Settings) -> Mapping[str, Profile]:
-    """The kinds of jobs. Raises BadSettings, also for a stage whose pool is not configured."""
-    profiles = load_profiles([Path(settings.profiles.dir)] if settings.profiles.dir else [])
-    problems = [
-        f"profile {profile.name}: stage {stage} runs in the pool {how.pool!r}; there are {sorted(settings.pools)}"
-        for profile in profiles.values()
-        for stage, how in profile.stages.items()
-        if how.pool not in settings.pools
-    ]
-    if problems:
-        raise BadSettings(problems)
-    return profiles
 
 
 def _backend(pool: PoolSettings, store: S3Options) -> TrainerBackend:

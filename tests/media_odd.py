@@ -84,6 +84,14 @@ def sample_entry(old: bytes, new: bytes):
     return change
 
 
+def without(*tables: bytes):
+    return lambda movie: movie.video().get(b"mdia", b"minf", b"stbl").drop(*tables)
+
+
+def coded_as(codec) -> bytes:
+    return coded(codec, fmt="mp4", n=30)
+
+
 def elsewhere(movie) -> None:
     g = generator()
     dref = movie.video().get(b"mdia", b"minf", b"dinf", b"dref")
@@ -213,6 +221,12 @@ def _times() -> list[Odd]:
         ),
         Odd("edit beyond the media", lambda: edited(edits((500, 0, normal)), mp4(100)), METASTUDIO, (short,)),
         Odd("edit of length zero", lambda: edited(edits((0, 0, normal))), METASTUDIO),
+        Odd(
+            "edits that show nothing",
+            lambda: edited(edits((100, -1, normal), (100, -1, normal))),
+            METASTUDIO,
+            (short, lie),
+        ),
         Odd("too many edits", lambda: edited(edits(*[(1, 0, normal)] * 300)), METASTUDIO, ("container_limits",)),
         Odd("header durations zero", lambda: edited(lambda m: g.set_durations(m, 0, 0, 0)), METASTUDIO),
         Odd("header durations unset", lambda: edited(lambda m: g.set_durations(m, "max", "max", "max")), METASTUDIO),
@@ -279,6 +293,11 @@ def _damaged() -> list[Odd]:
         Odd("cut fragments too short", lambda: cut(whole(), 0.3), METASTUDIO, ("duration_too_short",)),
         Odd("cut recording", lambda: cut(webm(365), 0.9), OPAQUE),
         Odd("cut webm of known size", lambda: cut(webm(365, unknown=False), 0.9), OPAQUE, early),
+        Odd("no list of key frames", lambda: edited(without(b"stss")), METASTUDIO),
+        Odd("no list of key frames, zeroed", lambda: edited(without(b"stss"), zeroed(0.5)), METASTUDIO, broken),
+        Odd("no list of key frames, vp9", lambda: edited(without(b"stss"), coded_as("libvpx-vp9")), OPAQUE),
+        Odd("no list of key frames, hevc", lambda: edited(without(b"stss"), coded_as("libx265")), OPAQUE),
+        Odd("no list of key frames, av1", lambda: edited(without(b"stss"), coded_as("libsvtav1")), OPAQUE),
         Odd("zeroed", lambda: zeroed(1), METASTUDIO, broken),
         Odd("zeroed second half", lambda: zeroed(0.5), METASTUDIO, broken),
     ]

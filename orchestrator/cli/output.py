@@ -15,8 +15,18 @@ PLAIN_WIDTH: Final = 200  # of tables in files and pipes
 
 def emit(document: object) -> None:
     """One JSON document on a line of its own."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a file's name that is no text, or a terminal that knows few letters
+        text = json.dumps(document, default=str)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """The text with whatever could end a line or command a terminal written as an escape."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def say(text: str = "") -> None:

@@ -20,7 +20,7 @@ BENCHES = {
     "presign": "URLs of parts, against boto3",
     "sweep": "claiming what is due, and finding nothing due, as the table grows",
     "list": "first and deep pages, filters and totals as the table grows",
-    "http": "Show and List through MetaStudio's API, against a bare endpoint",
+    "http": "Show and List through both vendors' APIs, against a bare endpoint",
     "worker": "memory of a worker process, idle and after ten thousand jobs",
     "probe": "bytes, requests, time and memory of a verdict on a two-gigabyte video",
 }

@@ -1,6 +1,7 @@
 """The command line against a whole installation: one job from draft to model, and what people get wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -113,16 +114,27 @@ def test_lists_can_be_narrowed_and_read_by_programs(cli, job):
 
 def test_files_are_judged_without_an_api(tmp_path, good_video, bad_video):
     command = [sys.executable, "-m", "orchestrator.cli.main", "media", "check", "--profile", "avatar", "--json"]
+    os.mkfifo(tmp_path / "pipe.mp4")
+    strange = tmp_path / os.fsdecode(b"no text: \xff\n.mp4")
+    strange.symlink_to(good_video)
+    no_files = {
+        tmp_path / "none.mp4": "there is no such file",
+        tmp_path: "is a directory",
+        tmp_path / "pipe.mp4": "is a pipe, a socket or a device",
+        "n" * 300: "cannot be read: File name too long",
+        "s3://no-key": "names no object",
+    }
     ended = subprocess.run(
-        [*command, good_video, tmp_path / "none.mp4", bad_video, "s3://no-key"],
+        [*command, good_video, *no_files, bad_video, strange],
         env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    good, bad = [json.loads(line) for line in ended.stdout.splitlines()]
+    good, bad, again = [json.loads(line) for line in ended.stdout.splitlines()]
     assert (good["file"], good["verdict"], good["reasons"]) == (str(good_video), "accept", [])
     assert bad["verdict"] == "reject"
     assert {reason["code"] for reason in bad["reasons"]} == {"resolution_not_allowed", "duration_too_short"}
-    assert "no such file" in ended.stderr
-    assert "s3://no-key names no object" in ended.stderr
+    assert (again["file"], again["verdict"]) == (str(strange), "accept")
+    for name, why in no_files.items():
+        assert [line for line in ended.stderr.splitlines() if line.startswith(f"understudy: {name}") and why in line]
     assert ended.returncode == 5
 
 

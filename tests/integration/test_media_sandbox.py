@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import socket
 import struct
@@ -87,17 +89,33 @@ def disguises(port, canary):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["playlist", "concat", "sdp", "dash", "dref", "rmra", "playlist-behind-ftyp"])
-def test_nothing_is_opened_because_of_a_file(prober, listener, tmp_path, name):
-    canary = tmp_path / "canary"
-    canary.write_text("secret")
-    read_before = canary.stat().st_atime_ns
-    verdict = prober.judge(Bytes(disguises(listener.port, canary)[name]), VIDEO, METASTUDIO)
+CALLS = "trace=open,openat,openat2,creat,socket,connect,execve,unlink,rename"
 
-    assert not verdict.accepted
-    assert "probe_limit_exceeded" not in {reason.code for reason in verdict.reasons}
+
+def test_nothing_is_opened_because_of_a_file(listener, tmp_path):
+    """Through the command line, as it is used, and with every call to the system looked at."""
+    canary, trace = tmp_path / "canary", tmp_path / "trace"
+    canary.write_text("secret")
+    files = {f"{name}.mp4": data for name, data in disguises(listener.port, canary).items()}
+    files |= {f"playlist.{ending}": files["playlist.mp4"] for ending in ("jpg", "pdf", "wav")}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    watched = ["strace", "-f", "-qq", "-e", CALLS, "-o", str(trace)] if shutil.which("strace") else []
+    command = [sys.executable, "-m", "orchestrator.cli.main", "media", "check", "--profile", "metastudio", "--json"]
+    ended = subprocess.run([*watched, *command, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    verdicts = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [each["file"] for each in verdicts] == list(files)
+    assert {each["verdict"] for each in verdicts} == {"reject"}
+    assert "probe_limit_exceeded" not in {reason["code"] for each in verdicts for reason in each["reasons"]}
     assert listener.visitors() == 0
-    assert canary.stat().st_atime_ns == read_before
+    if not watched:
+        pytest.skip("strace is not installed: what was opened has not been looked at")
+    calls = trace.read_text().splitlines()
+    assert not [call for call in calls if "canary" in call or "socket(" in call or "connect(" in call]
+    opened = [call for call in calls if any(f'"{name}"' in call for name in files) and "execve(" not in call]
+    assert len(opened) == len(files)  # the trace saw what happened
 
 
 ATTEMPTS = """
@@ -127,8 +145,6 @@ os._exit(0)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="seccomp is of Linux")
 def test_a_confined_process_can_open_connect_fork_and_allocate_nothing():
-    import subprocess
-
     done = subprocess.run([sys.executable, "-I", "-c", ATTEMPTS], capture_output=True, timeout=30, check=True)
     mode, _, opened = done.stdout.decode().partition(" ")
     if mode != "seccomp":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
 import av
@@ -22,6 +22,8 @@ DEMUXERS: Final = {"wav": "wav", "mp3": "mp3", "ogg": "ogg", "flac": "flac", "is
 MAX_DECODED_FILE_BYTES: Final = 40 * MIB
 MAX_ERRORS: Final = 50
 DECODED_S: Final = 20  # of the beginning; a second of sound takes about a hundredth
+MAX_WALKED: Final = 150_000  # packets read one by one: below a second; an hour of MP3 has 138,000
+END_S: Final = 20  # how far before its end a large file is read on
 TAIL_PACKETS: Final = 50
 _PCM: Final = frozenset({1, 3, 6, 7, 0xFFFE})
 
@@ -69,7 +71,8 @@ def _probe_sound(reader: Reader, report: Report, found: str) -> None:
             "audio_streams": len(container.streams.audio),
         }
         whole = None if found != "wav" or reader.size_bytes <= MAX_DECODED_FILE_BYTES else _wav_length(reader)
-        seconds, rate = _measured(container, stream, enough=whole is not None)
+        jump = whole is None and reader.size_bytes > MAX_DECODED_FILE_BYTES
+        seconds, rate = _measured(container, stream, enough=whole is not None, jump=jump)
         if not rate:
             words = "The sound cannot be decoded."
             raise Unusable(finding("decode_failed", "duration_s", words))
@@ -100,18 +103,36 @@ def _silent() -> Unusable:
     return Unusable(finding("no_audio_stream", "audio_streams", "There is no sound in the file.", measured=0))
 
 
-def _measured(container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool) -> tuple[float, int]:
-    """(seconds, rate) of the sound; the first frame is enough where the length is known from the bytes.
+def _measured(
+    container: av.container.InputContainer, stream: av.AudioStream, *, enough: bool, jump: bool | None
+) -> tuple[float, int]:
+    """(seconds, rate) of the sound.
 
     The beginning and the end are decoded. Between them the packets tell how long they are: decoding an hour takes
     half a minute.
+
+    Args:
+        enough: the first frame will do, the length is known from the bytes.
+        jump: the file is too large to be read: the end is looked for, and tells by its own times what lies before it;
+            so it is in a smaller file once too many packets were read.
+
+    Raises:
+        Unusable: what is behind the end that the header tells is too much to be read as well.
     """
     sound = _Sound(stream)
     tail: deque[av.Packet[av.AudioStream]] = deque()
-    packets = container.demux(stream)
-    while sound.errors < MAX_ERRORS and sound.packets < MAX_SAMPLES:
+    packets, walked = container.demux(stream), 0
+    while sound.errors < MAX_ERRORS:
         try:
             packet = next(packets)
+            walked += 1
+            if (jump and sound.seconds >= DECODED_S) or walked > MAX_WALKED:
+                if jump is None:
+                    raise Unusable(finding("duration_unknown", "duration_s", "The header tells a false length."))
+                jump, walked = None, 0
+                tail.clear()
+                packets = _near_the_end(container, stream)
+                sound.skip_to(packet := next(packets))
         except (StopIteration, av.error.FFmpegError, decode.NestedOpen):
             break
         if sound.seconds < DECODED_S and not tail:
@@ -126,6 +147,14 @@ def _measured(container: av.container.InputContainer, stream: av.AudioStream, *,
     return sound.seconds, sound.rate
 
 
+def _near_the_end(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> Iterator[av.Packet[av.AudioStream]]:
+    """The packets of the last seconds, wherever the header says they are."""
+    container.seek(max(0, (container.duration or 0) - END_S * av.time_base))
+    return container.demux(stream)
+
+
 class _Sound:
     """How much sound there was so far."""
 
@@ -133,7 +162,8 @@ class _Sound:
         self._stream = stream
         self._samples = 0
         self._believed_s = 0.0
-        self.rate = self.errors = self.packets = 0
+        self._next: int | None = None  # when the packet behind the last one begins
+        self.rate = self.errors = 0
 
     @property
     def seconds(self) -> float:
@@ -141,7 +171,7 @@ class _Sound:
 
     def decode(self, packet: av.Packet[av.AudioStream]) -> bool:
         """Whether sound came out."""
-        self.packets += 1
+        self._passed(packet)
         before = self._samples
         try:
             for frame in packet.decode():
@@ -157,8 +187,16 @@ class _Sound:
         if not packet.duration or not packet.time_base:
             self.decode(packet)
             return
-        self.packets += 1
+        self._passed(packet)
         self._believed_s += float(packet.duration * packet.time_base)
+
+    def _passed(self, packet: av.Packet[av.AudioStream]) -> None:
+        self._next = None if packet.pts is None else packet.pts + (packet.duration or 0)
+
+    def skip_to(self, packet: av.Packet[av.AudioStream]) -> None:
+        """Take the time between the packets before and this one for sound, if there is any."""
+        if packet.pts is not None and packet.time_base and self._next is not None:
+            self._believed_s += max(0.0, float((packet.pts - self._next) * packet.time_base))
 
     def end(self, tail: Iterable[av.Packet[av.AudioStream]]) -> None:
         """Decode the last packets. If none of them is sound, nothing that was only believed counts."""

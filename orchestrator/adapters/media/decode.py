@@ -79,6 +79,8 @@ def open_input(
     options = {"threads": "1", "max_pixels": str(MAX_PIXELS)}
     if fragmented:
         options["fflags"] = "+ignidx"  # without it FFmpeg reads every fragment
+    elif demuxer == "mp3":
+        options["fflags"] = "+fastseek"  # without it FFmpeg reads all that lies before the place it is to go to
     container = {
         "format_whitelist": _WHITELISTS[demuxer],
         "protocol_whitelist": "none",

@@ -15,8 +15,15 @@ MAX_PDF_BYTES: Final = 48 * MIB
 MAX_INFLATED_BYTES: Final = 48 * MIB
 _TAIL_BYTES: Final = 4096
 _NAME_END: Final = rb"(?=[\s()<>\[\]{}/%]|$)"
-_ACTIVE: Final = re.compile(rb"/(JavaScript|JS|OpenAction|Launch|EmbeddedFiles?)" + _NAME_END)
-_ESCAPED: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
+
+
+def _escapable(name: str) -> bytes:
+    """A pattern for a name whose letters may be written as escapes: /J#53 is /JS."""
+    return b"".join(b"(?:%c|#(?i:%X))" % (letter, letter) for letter in name.encode())
+
+
+_ACTING: Final = ("JavaScript", "JS", "OpenAction", "Launch", "EmbeddedFiles", "EmbeddedFile")
+_ACTIVE: Final = re.compile(b"/(?:" + b"|".join(b"(%s)" % _escapable(name) for name in _ACTING) + b")" + _NAME_END)
 _ENCRYPTED: Final = re.compile(rb"/Encrypt" + _NAME_END)
 _OBJECTS: Final = re.compile(rb"/ObjStm\b")
 _STREAM: Final = re.compile(rb"stream\r?\n")
@@ -46,7 +53,7 @@ def probe_document(reader: Reader, report: Report) -> None:
         raise Unusable(
             finding("document_corrupt", "size_bytes", message, measured=reader.size_bytes, allowed=MAX_PDF_BYTES)
         )
-    data = b"".join(reader.read_at(at, 4 * MIB) for at in range(0, reader.size_bytes, 4 * MIB))
+    data = reader.read_all()
     if b"%%EOF" not in data[-_TAIL_BYTES:] or b"startxref" not in data:
         raise Unusable(finding("document_corrupt", "container", "The PDF is incomplete. Upload it again."))
     if _ENCRYPTED.search(data):
@@ -60,13 +67,12 @@ def probe_document(reader: Reader, report: Report) -> None:
 
 
 def _active(data: bytes) -> str | None:
-    """The first name of something that acts. Names may be written with escapes (/J#53)."""
-    plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), data)
-    for found in _ACTIVE.finditer(plain):
-        name = found[1]
-        around = plain[max(0, found.start() - _AROUND) : found.end() + _AROUND]
-        if len(name) > 2 or _TEXT.issuperset(around):
-            return name.decode("ascii")
+    """The first name of something that acts."""
+    for found in _ACTIVE.finditer(data):
+        name = _ACTING[(found.lastindex or 1) - 1]
+        around = data[max(0, found.start() - _AROUND) : found.end() + _AROUND]
+        if len(name) > 2 or _TEXT.issuperset(around):  # two letters turn up in packed data, too
+            return name
     return None
 
 

@@ -8,20 +8,24 @@ import warnings
 import zlib
 from typing import Final
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, MpoImagePlugin
 
-from orchestrator.adapters.media.findings import MIB, Report, Unusable, finding
-from orchestrator.adapters.media.ranges import InputFile, Reader
+from orchestrator.adapters.media import jpeg, png
+from orchestrator.adapters.media.findings import MIB, Report, Unusable, finding, over_limit
+from orchestrator.adapters.media.ranges import Reader
 from orchestrator.adapters.media.sniff import HEAD_BYTES, PICTURE_BRANDS, guess, sniff
-from orchestrator.domain.media_words import size
+from orchestrator.domain.media_words import amount, size
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
+_MPO: Final = MpoImagePlugin.MpoImageFile.format  # named here so that it is loaded: a JPEG may turn out to be one
 STRANGERS: Final = frozenset({"gif", "tiff", "bmp", "psd", "postscript", "heif", "avif"})
 MAX_PIXELS: Final = 64_000_000
+MAX_WEBP_PIXELS: Final = 24_000_000  # its decoder holds four pictures of four bytes a pixel
+MAX_SCANNED_PIXELS: Final = 12 * MAX_PIXELS  # a progressive picture has about ten scans, each goes over all of it
+MAX_FILE_BYTES: Final = 48 * MIB
 MAX_DECODED_BYTES: Final = 96 * MIB  # above, a PNG is checked without holding it, a JPEG at a smaller scale
 _ORIENTATION: Final = 0x0112
 _TURNED: Final = frozenset({5, 6, 7, 8})
-_CHUNK_BYTES: Final = MIB
 _IMAGE_ERRORS: Final = (
     OSError, SyntaxError, ValueError, IndexError, KeyError, OverflowError, TypeError, EOFError, struct.error,
     zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning, AttributeError, ZeroDivisionError,
@@ -53,16 +57,43 @@ def probe_image(reader: Reader, report: Report) -> None:
         what = guess(head) if found is None else found.upper()
         message = f"This is not a picture (it begins like {what})."
         raise Unusable(finding("image_unrecognized", "container", message, measured=what))
+    if reader.size_bytes > MAX_FILE_BYTES:
+        message = f"The picture has {amount(reader.size_bytes)}; up to {amount(MAX_FILE_BYTES)} can be checked."
+        about = {"measured": reader.size_bytes, "allowed": MAX_FILE_BYTES}
+        raise Unusable(finding("image_too_large", "size_bytes", message, **about))
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    data = reader.read_all()
     try:
-        with Image.open(InputFile(reader), formats=FORMATS) as image:  # type: ignore[arg-type]  # enough of a file
-            _judge(reader, image, report)
+        _check_structure(found, data)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _judge(data, image, report)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        message = f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels."
-        raise Unusable(finding("image_too_large", "display", message, allowed=MAX_PIXELS)) from exc
+        raise _too_many_pixels(None) from exc
     except _IMAGE_ERRORS as exc:
         raise _corrupt(found) from exc
+
+
+def _check_structure(found: str, data: bytes) -> None:
+    """Before a decoder sees it: that it does not ask for work out of all proportion."""
+    if found == "png":
+        for _ in png.chunks(data):
+            pass
+    elif found == "webp" and (declared := _webp_size(data)) and declared[0] * declared[1] > MAX_WEBP_PIXELS:
+        raise _too_many_pixels(declared, MAX_WEBP_PIXELS, " as WebP")
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """By its header: Pillow's decoder takes its memory before it tells the size."""
+    kind, number = data[12:16], int.from_bytes
+    if kind == b"VP8X":
+        return number(data[24:27], "little") + 1, number(data[27:30], "little") + 1
+    if kind == b"VP8L":
+        both = number(data[21:25], "little")
+        return (both & 0x3FFF) + 1, (both >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        return number(data[26:28], "little") & 0x3FFF, number(data[28:30], "little") & 0x3FFF
+    return None
 
 
 def _corrupt(what: str | None) -> Unusable:
@@ -70,54 +101,50 @@ def _corrupt(what: str | None) -> Unusable:
     return Unusable(finding("image_corrupt", "display", message))
 
 
-def _judge(reader: Reader, image: ImageFile.ImageFile, report: Report) -> None:
-    report.facts["container"] = (image.format or "").lower()
+def _too_many_pixels(found: tuple[int, int] | None, most: int = MAX_PIXELS, what: str = "") -> Unusable:
+    is_ = f"is {size(found)}" if found else "has more"
+    message = f"The picture {is_}; at most {most // 1_000_000} million pixels are taken{what}."
+    return Unusable(
+        finding("image_too_large", "display", message, measured=None if found is None else list(found), allowed=most)
+    )
+
+
+def _judge(data: bytes, image: ImageFile.ImageFile, report: Report) -> None:
+    # A JPEG that carries a second picture (MPO, as telephones make them) is shown by everybody as its first.
+    jpeg_like = image.format in {"JPEG", _MPO}
+    report.facts["container"] = "jpeg" if jpeg_like else (image.format or "").lower()
     width, height = image.size
     if width * height > MAX_PIXELS:
-        message = f"The picture is {size((width, height))}; at most {MAX_PIXELS // 1_000_000} million pixels are taken."
-        raise Unusable(finding("image_too_large", "display", message, measured=[width, height], allowed=MAX_PIXELS))
-    report.facts["coded"] = (width, height)
-    if getattr(image, "n_frames", 1) != 1:
+        raise _too_many_pixels((width, height))
+    if jpeg_like and (work := jpeg.scans(data) * width * height) > MAX_SCANNED_PIXELS:
+        raise over_limit("pixels in all its scans", work, MAX_SCANNED_PIXELS)
+    report.facts["coded"] = report.facts["display"] = (width, height)
+    if not jpeg_like and getattr(image, "n_frames", 1) != 1:
         message = "The picture is animated; one picture is taken."
         report.problem(finding("image_format_not_allowed", "container", message, measured="animated"))
-    turned = image.getexif().get(_ORIENTATION) in _TURNED
-    report.facts["display"] = (height, width) if turned else (width, height)
-    if turned:
+    _decode(data, image)
+    if jpeg_like and not jpeg.is_what_it_says(data):
+        message = f"The header says {size((width, height))}, the picture is of another size. Export it again."
+        raise Unusable(finding("image_corrupt", "display", message, measured=[width, height]))
+    if _turned(image):
+        report.facts["display"] = (height, width)
         report.note("rotated", "display", "The picture carries a turn in its EXIF data.")
     report.facts["alpha"] = image.has_transparency_data
-    _decode(reader, image)
 
 
-def _decode(reader: Reader, image: ImageFile.ImageFile) -> None:
+def _turned(image: ImageFile.ImageFile) -> bool:
+    if image.format == "PNG" and "exif" not in image.info:  # Pillow would decode it all to look behind the picture
+        return False
+    return image.getexif().get(_ORIENTATION) in _TURNED
+
+
+def _decode(data: bytes, image: ImageFile.ImageFile) -> None:
     """Prove that the picture is all there, within the child's memory."""
     width, height = image.size
     if width * height * len(image.getbands()) > MAX_DECODED_BYTES:
         if image.format == "PNG":
-            _inflate_png(reader, width, height)
+            png.check_lines(data)
             return
-        if image.format == "JPEG":
+        if image.format in {"JPEG", _MPO}:
             image.draft("L", (width // 8, height // 8))
     image.load()
-
-
-def _inflate_png(reader: Reader, width: int, height: int) -> None:
-    """Check every chunk of a large PNG and that its data inflate to at least one byte a line."""
-    inflater, at, lines = zlib.decompressobj(), 8, 0
-    while True:
-        head = reader.read_at(at, 8)
-        if len(head) < 8:
-            raise OSError("the picture ends early")
-        length, kind = struct.unpack(">I4s", head)
-        if at + 12 + length > reader.size_bytes:
-            raise OSError("the picture ends early")
-        if kind == b"IEND":
-            break
-        if kind == b"IDAT":
-            for start in range(0, length, _CHUNK_BYTES):
-                data = reader.read_at(at + 8 + start, min(_CHUNK_BYTES, length - start))
-                while data and not inflater.eof:
-                    lines += len(inflater.decompress(data, _CHUNK_BYTES))
-                    data = inflater.unconsumed_tail
-        at += 12 + length
-    if lines < height * (1 + width // 8):
-        raise OSError("the picture ends early")

@@ -41,7 +41,7 @@ def edited(movie: Movie, track: Track, shown: tuple[int, int], report: Report, o
             if edit.start != _NOTHING:
                 break
             out.start_s += edit.length / movie.timescale
-    if not pieces:
+    if not pieces and (movie.fragmented or not track.edits):
         return whole
     tick = 1 / movie.timescale if movie.timescale else 0.0
     total = 0.0

@@ -21,6 +21,7 @@ from orchestrator.adapters.media import (
     isobmff_fragments,
     isobmff_length,
     isobmff_view,
+    units,
 )
 from orchestrator.adapters.media.findings import Report, Unusable, corrupt, finding, truncated
 from orchestrator.adapters.media.isobmff_track import SOUND, VIDEO, Track
@@ -296,7 +297,8 @@ def _spot_checks(
         data = reader.read_at(spot.offset, spot.size)
         frame = decode.decode_alone(stream, picture, data) if data else None
         if frame is None:
-            _undecodable(report, spot.at_s)
+            if not units.needs_others(stream.codec_context.name, picture.extradata, data):
+                _undecodable(report, spot.at_s)
         elif (frame.width, frame.height) != picture.size:
             changed = (frame.width, frame.height)
             words = f"It changes from {size(picture.size)} to {size(changed)} at {clock(spot.at_s)}."

@@ -12,6 +12,7 @@ from typing import Final
 BLOCK_BYTES: Final = 16 * 1024
 CACHE_BYTES: Final = 24 * 1024 * 1024
 MAX_AHEAD_BYTES: Final = 512 * 1024
+WHOLE_STEP_BYTES: Final = 4 * 1024 * 1024
 
 Fetch = Callable[[int, int], bytes]
 Piece = bytes | tuple[int, int]  # bytes of ours, or (offset, length) in the file
@@ -42,6 +43,11 @@ class Reader:
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         skip = offset - first * BLOCK_BYTES
         return data[skip : skip + end - offset]
+
+    def read_all(self) -> bytes:
+        """The whole file in a few requests, past the cache: for small files that a decoder needs from end to end."""
+        steps = range(0, self.size_bytes, WHOLE_STEP_BYTES)
+        return b"".join(self._fetch(at, min(WHOLE_STEP_BYTES, self.size_bytes - at)) for at in steps)
 
     def read_ahead(self, offset: int, length: int) -> bytes:
         """Like `read_at`, for a reader that goes on where it stopped: fetches more each time it does."""

@@ -80,7 +80,7 @@ def run(source: ByteSource, kind: str, limits: Limits) -> Outcome:
         child = subprocess.Popen(
             command,
             pass_fds=(theirs.fileno(),),
-            env={},
+            env={"HOME": "/"},  # without it Python looks one up in the system's list of users
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

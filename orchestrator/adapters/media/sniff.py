@@ -37,7 +37,6 @@ _MAGIC: Final = (
     (b"MM\x00*", "tiff"),
     (b"8BPS", "psd"),
     (b"%!PS", "postscript"),
-    (b"%PDF-", "pdf"),
     (b"ID3", "mp3"),
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
@@ -60,6 +59,7 @@ _GUESSES: Final = (
     (b"<svg", "an SVG drawing"),
     (b"<MPD", "a playlist"),
 )
+_BEFORE_A_PDF: Final = b"\xef\xbb\xbf\0\t\n\f\r "  # careless writers put these there, and every viewer takes it
 _MP3_LAYERS: Final = 0xE6  # sync bits and "not layer 0" of the second byte of an MPEG audio frame
 _PRINTABLE_LOW: Final = 9
 
@@ -72,11 +72,12 @@ def sniff(head: bytes) -> str | None:  # noqa: PLR0911 - one answer per family o
         return ISOBMFF
     if head[:4] in {b"RIFF", b"RF64", b"RIFX"}:
         return _RIFF.get(head[8:12], "riff")
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            return name
+    if (known := next((name for magic, name in _MAGIC if head.startswith(magic)), None)) is not None:
+        return known
     if head[:4] == b"\x00\x00\x00\x01" or (head[:3] == b"\x00\x00\x01" and len(head) > 3):
         return "raw-video"
+    if head.lstrip(_BEFORE_A_PDF).startswith(b"%PDF-"):
+        return "pdf"
     packets = [head[at : at + 1] for at in range(0, 3 * _TS_PACKET_BYTES, _TS_PACKET_BYTES)]
     if packets == [b"\x47"] * 3:
         return "mpeg-ts"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -17,7 +16,7 @@ import typer
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.local import settings_of
 from orchestrator.cli.options import AsJson, Globals, given
-from orchestrator.cli.output import emit, note, say
+from orchestrator.cli.output import emit, note, printable, say
 from orchestrator.cli.progress import counting
 from orchestrator.domain.errors import UnderstudyError
 from orchestrator.domain.media import MediaKind, MediaRules
@@ -70,7 +69,9 @@ def check(
 ) -> None:
     """Say whether a profile takes FILEs, and every reason why not. Exit 0 whatever the verdicts.
 
-    A file that cannot be read at all is an error: it gets a line on standard error, and the exit code is not 0.
+    With --json, one line for each file that can be read, in the order given. A file that cannot is no verdict: it gets
+    a line on standard error, the others are judged all the same, and the exit code is 5 (it is not there, or is a
+    directory, a pipe or a device) or 3 (it cannot be opened or read, or the store does not answer), the higher of them.
 
     \b
       understudy media check ada.mp4 --profile avatar
@@ -83,7 +84,8 @@ def check(
             advance()
             if isinstance(verdict, UnderstudyError | CliError):
                 told, code = _trouble(verdict)
-                note(f"understudy: {told if told.startswith(name) else f'{name}: {told}'}")
+                told = told if told.startswith(name) else f"{name}: {told}"
+                note(f"understudy: {printable(told)}")
                 worst = max(worst, code)
             else:
                 emit(verdict) if as_json else _show(verdict)
@@ -125,7 +127,7 @@ class _Judges:
     """Opens files wherever they are and judges them by the rules of one profile."""
 
     def __init__(self, told: Globals, profile: str, kind: MediaKind | None, *, transparent: bool | None) -> None:
-        from orchestrator.bootstrap import build_prober, profiles_of
+        from orchestrator.parts import build_prober, profiles_of
 
         self._settings = settings_of(told)
         known = profiles_of(self._settings)
@@ -176,7 +178,7 @@ def _opened(name: str, stored: Callable[[str, str], ByteSource]) -> Iterator[Byt
     from orchestrator.adapters.media.sources import LocalFile
 
     if not name.startswith(_S3):
-        with LocalFile(Path(name)) as source:
+        with LocalFile(name) as source:
             yield source
         return
     bucket, _, key = name.removeprefix(_S3).partition("/")
@@ -186,7 +188,7 @@ def _opened(name: str, stored: Callable[[str, str], ByteSource]) -> Iterator[Byt
 
 
 def _show(verdict: Mapping[str, object]) -> None:
-    say(f"{verdict['file']}: {verdict['verdict']} ({verdict['profile']}, {verdict['kind']})")
+    say(f"{printable(str(verdict['file']))}: {verdict['verdict']} ({verdict['profile']}, {verdict['kind']})")
     for reason in cast("Sequence[Mapping[str, object]]", verdict["reasons"]):
         say(f"  {reason['code']}: {reason['message']}")
     for warning in cast("Sequence[str]", verdict["warnings"]):

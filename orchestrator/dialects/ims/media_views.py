@@ -182,14 +182,14 @@ def upload_told(app: App, upload: Upload) -> dict[str, object]:
     url = upload.urls[1]
     parts = urlsplit(url)
     bucket, _, key = app.context.storage.address_of(upload.file.staging_key).partition("://")[2].partition("/")
-    ends_at = time_text(upload.url_expires_at)
+    lasts_s = int((upload.url_expires_at - app.context.clock()).total_seconds())
     return {
         "UploadAddress": _packed({"Endpoint": f"{parts.scheme}://{parts.netloc}", "Bucket": bucket, "FileName": key}),
         "UploadAuth": _packed(
             {
                 "AccessKeyId": "", "AccessKeySecret": "", "SecurityToken": "",
-                "Expiration": ends_at, "ExpireUTCTime": ends_at, "Region": app.context.storage.region,
-                "Method": "PUT", "UploadURL": url,
+                "Expiration": str(lasts_s), "ExpireUTCTime": time_text(upload.url_expires_at),
+                "Region": app.context.storage.region, "Method": "PUT", "UploadURL": url,
             }
         ),
     }  # fmt: skip

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -180,6 +181,8 @@ def test_an_upload_address_holds_the_right_to_one_file_and_no_key_of_the_store(
     options = api.world.storage.options  # type: ignore[attr-defined]  # the real store
     assert options.secret_key not in json.dumps(authority)
     assert (authority["AccessKeyId"], authority["AccessKeySecret"]) == ("", "")
+    ends_at = datetime.strptime(authority["ExpireUTCTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs((ends_at - api.world.clock()).total_seconds() - int(authority["Expiration"])) < 60
     again = call(client, "refresh_upload_media", media_id=made.media_id)
     fresh = unpacked(again.upload_auth)["UploadURL"]
     assert put(fresh, sample("square.jpg")) == OK

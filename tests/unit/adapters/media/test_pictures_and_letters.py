@@ -7,10 +7,12 @@ import random
 import struct
 import zipfile
 import zlib
+from functools import cache
 
 import pytest
 from PIL import Image
 
+from orchestrator.adapters.media import audio, images, png
 from orchestrator.domain.media import MediaKind, MediaRules
 from tests.media_samples import codes, generator, inspect
 
@@ -30,10 +32,13 @@ def animated(fmt):
     return out.getvalue()
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png_bomb():
     """A hundred thousand pixels a side, of which nothing is there."""
     head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 6, 0, 0, 0)
-    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
@@ -73,15 +78,60 @@ def test_a_turn_in_exif_swaps_the_sides():
     assert [note.code for note in facts.notes] == ["rotated"]
 
 
-def test_a_large_png_is_checked_without_being_held():
-    whole = picture("PNG", (7000, 7000), "RGBA")
+@pytest.mark.parametrize(("mode", "options"), [("RGBA", {}), ("I;16", {}), ("1", {}), ("P", {}), ("LA", {})])
+def test_a_large_png_is_checked_without_being_held(monkeypatch, mode, options):
+    monkeypatch.setattr(images, "MAX_DECODED_BYTES", 1000)
+    whole = picture("PNG", (101, 101), mode, **options)
     assert codes(whole, RULES, MediaKind.IMAGE) == []
-    assert codes(whole[: len(whole) // 2], RULES, MediaKind.IMAGE) == ["image_corrupt"]
+    (idat,) = [(start, end) for kind, start, end in png.chunks(whole) if kind == b"IDAT"]
+    lines = zlib.decompress(whole[slice(*idat)])
+    short = whole[: idat[0] - 8] + chunk(b"IDAT", zlib.compress(lines[:-1])) + chunk(b"IEND", b"")
+    assert codes(short, RULES, MediaKind.IMAGE) == ["image_corrupt"]
+
+
+def jpeg_of(size=(640, 480), claims=None, **options):
+    """A JPEG of noise, whose header then claims another size."""
+    out = io.BytesIO()
+    Image.effect_noise(size, 60).convert("RGB").save(out, "JPEG", **options)
+    data = bytearray(out.getvalue())
+    frame = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))
+    struct.pack_into(">HH", data, frame + 5, *(claims or size)[::-1])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("claims", [(640, 640), (1280, 480), (640, 496), (480, 480)])
+def test_a_jpeg_whose_header_lies_about_its_size_is_refused(options, claims):
+    assert codes(jpeg_of(**options), RULES, MediaKind.IMAGE) == []
+    assert codes(jpeg_of(claims=claims, **options), RULES, MediaKind.IMAGE) == ["image_corrupt"]
+
+
+def test_pictures_that_ask_for_too_much_work_are_refused(monkeypatch):
+    crowded = picture("PNG")[:33] + chunk(b"tEXt", b"a\0b") * (png.MAX_CHUNKS + 1) + picture("PNG")[33:]
+    assert codes(crowded, RULES, MediaKind.IMAGE) == ["container_limits"]
+    wide = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f" + (7999 | 7999 << 14).to_bytes(4, "little") + bytes(9)
+    assert codes(wide, RULES, MediaKind.IMAGE) == ["image_too_large"]
+    monkeypatch.setattr(images, "MAX_SCANNED_PIXELS", 5 * 640 * 480)
+    assert codes(jpeg_of(), RULES, MediaKind.IMAGE) == []
+    assert codes(jpeg_of(progressive=True), RULES, MediaKind.IMAGE) == ["container_limits"]
+
+
+def test_a_jpeg_with_a_second_picture_behind_is_its_first():
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(out, "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    facts = inspect(out.getvalue(), MediaKind.IMAGE)
+    assert (facts.container, facts.display, facts.problems) == ("jpeg", (64, 48), ())
 
 
 @pytest.mark.parametrize("extra", [b"", b"/Pages 2 0 R", b"/JSON 1", b"/OpenActionless 1"])
 def test_a_plain_letter_is_taken(extra):
     assert codes(PDF % (extra, b""), RULES, MediaKind.DOCUMENT) == []
+
+
+@pytest.mark.parametrize("lead", [b"\n", b"\r\n \t", b"\xef\xbb\xbf"])
+def test_white_space_before_a_letter_is_nobody_s_harm(lead):
+    assert codes(lead + PDF % (b"", b""), RULES, MediaKind.DOCUMENT) == []
+    assert codes(lead + PDF % (b"/JS (x)", b""), RULES, MediaKind.DOCUMENT) == ["document_active_content"]
 
 
 def object_stream(text):
@@ -106,8 +156,8 @@ def test_a_letter_that_acts_is_refused(extra, objects):
 
 
 @pytest.mark.timeout(20)  # they took minutes when each looked for its stream, or held what lay behind it, anew
-@pytest.mark.parametrize("objects", [b"/ObjStm " * 1_000_000, object_stream(b"plain") * 20_000])
-def test_a_letter_of_nothing_but_object_streams_is_read_once(objects):
+@pytest.mark.parametrize("objects", [b"/ObjStm " * 1_000_000, object_stream(b"plain") * 20_000, b"#4a" * 5_000_000])
+def test_a_letter_of_a_million_nothings_is_read_once(objects):
     assert codes(PDF % (b"", objects), RULES, MediaKind.DOCUMENT) == []
 
 
@@ -182,6 +232,7 @@ def test_a_large_recording_is_measured_without_reading_it_all():
     assert (facts.duration_s, facts.sample_rate_hz) == (300.0, 48000)
 
 
+@cache
 def silence(fmt, codec, seconds):
     import av
 
@@ -209,6 +260,23 @@ def test_other_sound_formats_are_measured_by_what_is_there(fmt, codec, name, sec
     if name == "mp3":  # silence in the others is hardly more than their headers
         half = inspect(whole[: len(whole) // 2], MediaKind.AUDIO)
         assert half.duration_s == pytest.approx(seconds / 2, abs=seconds / 10)
+
+
+@pytest.mark.parametrize(("fmt", "codec"), [("mp3", "libmp3lame"), ("ogg", "libopus"), ("flac", "flac")])
+@pytest.mark.parametrize("limit", ["MAX_DECODED_FILE_BYTES", "MAX_WALKED"])
+def test_what_is_too_much_to_be_read_is_measured_at_its_end(monkeypatch, fmt, codec, limit):
+    for name, value in (("DECODED_S", 2), ("END_S", 2), (limit, 1000 if limit.endswith("BYTES") else 400)):
+        monkeypatch.setattr(audio, name, value)
+    facts = inspect(silence(fmt, codec, 45), MediaKind.AUDIO)
+    assert facts.problems == ()
+    assert facts.duration_s == pytest.approx(45, abs=0.15)
+
+
+def test_a_header_that_tells_too_early_an_end_of_very_much_sound_is_not_followed(monkeypatch):
+    monkeypatch.setattr(audio, "MAX_WALKED", 400)
+    monkeypatch.setattr(audio, "DECODED_S", 2)
+    lying = silence("mp3", "libmp3lame", 6) + silence("mp3", "libmp3lame", 45)
+    assert codes(lying, RULES, MediaKind.AUDIO) == ["duration_unknown"]
 
 
 def test_sound_that_is_none():

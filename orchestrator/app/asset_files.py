@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from orchestrator.app.context import Context
-from orchestrator.app.library import drop_file
+from orchestrator.app.library import changed, drop_file
 from orchestrator.app.sealing import Sealing, final_key_of
 from orchestrator.app.stored import StoredObject
 from orchestrator.app.uploads import Upload, begun, forget, signed
@@ -79,11 +79,16 @@ class AssetFiles:
             file.id, category, name, final_key_of(file), file.content_type, size_bytes or 0, None,
             AssetFileState.CREATING, md5, file_type,
         )  # fmt: skip
+
+        def work(tx: Tx, asset: Asset) -> Asset:
+            saved = tx.library.save(asset)  # a write, so that of two who add a file the second one sees the first
+            self._check(tx, saved, category, size_bytes)
+            tx.files.add(file, file.expires_at)
+            tx.library.add_file(asset_id, held, file.created_at)
+            return saved
+
         try:
-            with self._context.store.begin() as tx:
-                self._check(tx, tx.library.get(asset_id, caller.project_id), category, size_bytes)
-                tx.files.add(file, file.expires_at)
-                tx.library.add_file(asset_id, held, file.created_at)
+            changed(self._context, caller, asset_id, work)
         except UnderstudyError:
             forget(self._context, file)
             raise
@@ -169,7 +174,7 @@ class AssetFiles:
         with self._context.store.begin() as tx:
             asset, file = tx.library.file(file_id, caller.project_id)
             decide(asset, AssetCommand.TAKE_FILE)
-            drop_file(self._context, tx, asset, file, self._context.clock())
+            drop_file(self._context, tx, file, self._context.clock())
             if not has_main(tx.library.files([asset.id])[asset.id]):
                 self._follow(tx, asset, file, AssetCommand.MAIN_GONE)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from orchestrator.app.context import Context, new_id
+from orchestrator.app.library import let_go
 from orchestrator.app.moves import Ask, plan, wake
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller, Role
@@ -357,7 +358,7 @@ def discard(tx: Tx, move: Move) -> None:
     for file in tx.files.of_job(move.before.id, FileState.OPEN, FileState.SEALING, FileState.SEALED):
         ending = FileState.DELETING if file.state is FileState.SEALED else FileState.ABORTING
         tx.files.move(file, ending, due_at=at)
-    tx.assets.drop_of_job(move.before.id, at)
+    let_go(tx, tx.assets.drop_of_job(move.before.id, at), at)
 
 
 def hand_over(tx: Tx, move: Move) -> None:

@@ -27,7 +27,7 @@ from orchestrator.domain.assets import (
     with_properties,
 )
 from orchestrator.domain.editions import decisive_video
-from orchestrator.domain.errors import Forbidden, Invalid, NotFound, StaleJob, Unavailable, UploadError
+from orchestrator.domain.errors import Forbidden, Invalid, StaleJob, Unavailable, UploadError
 from orchestrator.domain.model import FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
@@ -39,6 +39,10 @@ MAX_REREADS: Final = 4
 Planned = tuple[str, datetime]
 """BLOCK or DELETE, and when."""
 
+# whoever is sealing one at this moment sees that nobody wants it any more
+_ENDINGS: Final = {
+    FileState.OPEN: FileState.ABORTING, FileState.SEALING: FileState.ABORTING, FileState.SEALED: FileState.DELETING,
+}  # fmt: skip
 _PLANNED: Final = {"BLOCK": AssetCommand.FREEZE, "DELETE": AssetCommand.RECYCLE}
 
 
@@ -130,11 +134,12 @@ class Library:
                 kept = with_properties(kept, properties, by_the_system=caller.speaks_for_the_system)
             if planned is not None:
                 kept = {**kept, **_kept_plan(planned)}
-            if share is not None:
-                self._share(tx, asset, share)
-            return tx.library.save(
+            saved = tx.library.save(
                 asset, **values, state=target, attributes=dict(kept), updated_at=self._context.clock()
             )
+            if share is not None:  # behind the write that lets one in at a time
+                self._share(tx, asset, share)
+            return saved
 
         return self._change(caller, asset_id, work)
 
@@ -222,14 +227,7 @@ class Library:
     # inside
 
     def _change(self, caller: Caller, asset_id: str, work: Callable[[Tx, Asset], Asset]) -> Asset:
-        for reread in range(MAX_REREADS + 1):
-            try:
-                with self._context.store.begin() as tx:
-                    return work(tx, tx.library.get(asset_id, caller.project_id))
-            except StaleJob:
-                if reread == MAX_REREADS:
-                    raise
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+        return changed(self._context, caller, asset_id, work)
 
     def _share(self, tx: Tx, asset: Asset, share: Share) -> None:
         at = self._context.clock()
@@ -240,20 +238,35 @@ class Library:
 
     def _erase_files(self, tx: Tx, asset: Asset, at: datetime) -> None:
         for file in tx.library.files([asset.id])[asset.id]:
-            drop_file(self._context, tx, asset, file, at)
+            drop_file(self._context, tx, file, at)
 
 
-def drop_file(context: Context, tx: Tx, asset: Asset, file: AssetFile, at: datetime) -> None:
+def changed(context: Context, caller: Caller, asset_id: str, work: Callable[[Tx, Asset], Asset]) -> Asset:
+    """What `work` makes of an asset in one transaction, done again when somebody was faster."""
+    for reread in range(MAX_REREADS + 1):
+        try:
+            with context.store.begin() as tx:
+                return work(tx, tx.library.get(asset_id, caller.project_id))
+        except StaleJob:
+            if reread == MAX_REREADS:
+                raise
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def drop_file(context: Context, tx: Tx, file: AssetFile, at: datetime) -> None:
     """Take a file out of its asset; its object follows, by a sweep or right after the commit."""
     tx.library.drop_file(file.id)
-    try:
-        held = tx.files.get(file.id, asset.project_id)
-    except NotFound:  # made by a job, not uploaded
+    if not let_go(tx, [file.id], at):  # made by a job, not uploaded
         tx.after_commit(partial(_delete_object, context, file.key))
-        return
-    ending = {FileState.SEALED: FileState.DELETING, FileState.OPEN: FileState.ABORTING}.get(held.state)
-    if ending is not None:
-        tx.files.move(held, ending, due_at=at)
+
+
+def let_go(tx: Tx, file_ids: Sequence[str], at: datetime) -> bool:
+    """Give up the uploads behind files that are no asset's any more. False: none of them was uploaded."""
+    uploaded = tx.files.get_many(file_ids).values() if file_ids else ()
+    for file in uploaded:
+        if file.state in _ENDINGS:
+            tx.files.move(file, _ENDINGS[file.state], due_at=at)
+    return bool(uploaded)
 
 
 def _delete_object(context: Context, key: str) -> None:
@@ -285,5 +298,6 @@ def _check_share(caller: Caller, share: Share | None) -> None:
 
 
 def _check_name(tx: Tx, asset: Asset, name: str, kind: str) -> None:
+    tx.leases.lock(f"names of assets:{asset.project_id}")  # two of one name would each see that there is none
     if tx.library.name_taken(asset.project_id, kind, name, but=asset.id):
         raise AssetNameTaken(f"another asset of type {kind} is called {name!r}")

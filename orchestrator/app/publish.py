@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from orchestrator.app import thumbnails
 from orchestrator.app.context import Context, new_id
+from orchestrator.app.library import let_go
 from orchestrator.app.moves import Ask, retry_delay
 from orchestrator.app.outcome import Outcome
 from orchestrator.app.specs import artefacts_of
@@ -135,7 +136,7 @@ class Publishing:
         """Write the assets of the moves that were won."""
         published = [cast("tuple[Asset, Sequence[AssetFile]]", outcome.extra) for outcome in outcomes]
         at = self._context.clock()
-        tx.assets.publish_many(published, at)
+        let_go(tx, tx.assets.publish_many(published, at), at)
         for asset, files in published:
             thumbnails.order(tx, asset, files, at)
 

@@ -216,6 +216,12 @@ def test_an_answer_without_what_it_has_to_say_is_no_answer():
             store.storage.create_upload(KEY, "video/mp4")
 
 
+def test_an_answer_that_breaks_off_within_a_header_is_no_answer():
+    broken = Answer(200, headers={"ETag": '"tag"', "Content-Length": ""})
+    with ScriptedStore(broken) as store, pytest.raises(StorageUnavailable, match="no usable answer"):
+        store.storage.head(KEY)
+
+
 def test_a_read_of_an_object_that_a_late_part_broke_says_that_it_changed():
     with ScriptedStore(error(409, "BrokenMPU")) as store, pytest.raises(ObjectChanged):
         store.storage.read_range(KEY, 0, 10)

@@ -159,5 +159,13 @@ def test_a_lease_is_for_one_until_it_ends_or_runs_out(store: Store) -> None:
         assert tx.leases.last_runs() == {"sweep": NOW, "another": None}
 
 
+def test_a_lease_that_was_ended_is_not_renewed(store: Store) -> None:
+    with store.begin() as tx:
+        assert tx.leases.take("sweep", "a", NOW, UNTIL)
+        tx.leases.end("sweep", "a", NOW)
+        tx.leases.renew("sweep", "a", UNTIL)  # by a thread that had looked before
+        assert tx.leases.take("sweep", "b", NOW, UNTIL)
+
+
 def test_ids_that_are_made_in_one_instant_differ() -> None:
     assert len({new_id(NOW) for _ in range(1000)}) == 1000

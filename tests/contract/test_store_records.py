@@ -196,8 +196,9 @@ def test_a_job_has_one_asset_with_its_newest_files(store: Store) -> None:
         return [AssetFile(f"{n}-{len(names)}", "MAIN", n, f"models/{n}", "x/y", 5, "0" * 64) for n in names]
 
     with store.begin() as tx:
-        tx.assets.publish_many([(an_asset(), files("a", "b"))], NOW)
-        tx.assets.publish_many([(an_asset(state=AssetState.ACTIVED), files("c"))], NOW + SECOND)
+        assert tx.assets.publish_many([(an_asset(), files("a", "b"))], NOW) == []
+        gone = tx.assets.publish_many([(an_asset(state=AssetState.ACTIVED), files("c"))], NOW + SECOND)
+        assert sorted(gone) == ["a-2", "b-2"]
     with store.begin() as tx:
         asset, held = tx.assets.get("a-1")
         assert (asset.state, asset.created_at, asset.updated_at) == (AssetState.ACTIVED, NOW, NOW + SECOND)
@@ -208,5 +209,8 @@ def test_a_job_has_one_asset_with_its_newest_files(store: Store) -> None:
             tx.assets.get("a-1", "project-2")
         with pytest.raises(StaleJob):
             tx.assets.set_state("a-1", AssetState.UNACTIVED, AssetState.BLOCK, NOW)
-        assert tx.assets.drop_of_job(JOB_ID, NOW) == ["models/c"]
+        assert tx.assets.drop_of_job(JOB_ID, NOW) == ["c-1"]
+        assert tx.assets.drop_of_job(JOB_ID, NOW) == []
         assert tx.assets.page(None, None, 5) == []
+        with pytest.raises(StaleJob):
+            tx.library.save(asset, due_at=NOW)  # as it was read before it was dropped

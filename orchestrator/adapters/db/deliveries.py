@@ -30,13 +30,15 @@ class SqlDeliveries:
 
     def postpone(self, delivery: Delivery, due_at: datetime) -> None:
         self._connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.asset_id == delivery.asset_id, deliveries.c.key == delivery.key)
-            .values(tries=delivery.tries + 1, due_at=due_at)
+            sa.update(deliveries).where(*_is(delivery)).values(tries=delivery.tries + 1, due_at=due_at)
         )
 
     def drop(self, delivery: Delivery) -> None:
         """Be done with it; a newer one of the model stays."""
-        self._connection.execute(
-            sa.delete(deliveries).where(deliveries.c.asset_id == delivery.asset_id, deliveries.c.key == delivery.key)
-        )
+        self._connection.execute(sa.delete(deliveries).where(*_is(delivery)))
+
+
+def _is(delivery: Delivery) -> tuple[sa.ColumnElement[bool], ...]:
+    """The row as it was read: not the one of a newer model, nor of one that goes to another address."""
+    columns = deliveries.c
+    return columns.asset_id == delivery.asset_id, columns.key == delivery.key, columns.url == delivery.url

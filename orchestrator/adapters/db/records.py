@@ -142,11 +142,11 @@ class SqlAssets:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> None:
+    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> list[str]:
         """Assets of jobs with exactly these files, new or in the place of the jobs' former models.
 
         The unique job id makes it one asset per job, however often publishing is tried; a model that is published
-        again keeps its id, which the job carries.
+        again keeps its id, which the job carries. Gives the ids of the files that went with the former models.
         """
         rows = [
             {"id": a.id, "project_id": a.project_id, "job_id": a.job_id, "type": a.type, "state": a.state,
@@ -171,8 +171,7 @@ class SqlAssets:
         """  # noqa: S608  only our own column names
         written = self._connection.execute(sa.text(statement), {"rows": rows_json(rows)}).all()
         again = [asset_id for asset_id, version in written if version]
-        if again:
-            self._connection.execute(sa.delete(asset_files).where(among(dialect, asset_files.c.asset_id, again)))
+        gone = self._drop_files(again) if again else []
         contents = [
             {"id": c.id, "asset_id": asset.id, "category": c.category, "name": c.name, "key": c.key,
              "content_type": c.content_type, "size_bytes": c.size_bytes, "sha256": c.sha256, "created_at": at}
@@ -180,6 +179,7 @@ class SqlAssets:
         ]  # fmt: skip
         if contents:
             self._connection.execute(sa.insert(asset_files), contents)
+        return gone
 
     def set_state(self, asset_id: str, source: AssetState, target: AssetState, at: datetime) -> None:
         """Compare-and-set of the state. Raises StaleJob when it is another one."""
@@ -214,18 +214,19 @@ class SqlAssets:
         return [_asset(row) for row in self._connection.execute(query)]
 
     def drop_of_job(self, job_id: str, at: datetime) -> list[str]:
-        """Hide the asset of a job; gives the store keys of its files, which may be deleted now."""
-        asset_id = self._connection.execute(sa.select(assets.c.id).where(assets.c.job_id == job_id)).scalar()
-        if asset_id is None:
-            return []
-        keys = list(
-            self._connection.execute(sa.select(asset_files.c.key).where(asset_files.c.asset_id == asset_id)).scalars()
-        )
-        self._connection.execute(
-            sa.update(assets).where(assets.c.id == asset_id).values(state=AssetState.DELETED, deleted_at=at)
-        )
-        self._connection.execute(sa.delete(asset_files).where(asset_files.c.asset_id == asset_id))
-        return keys
+        """Hide the asset of a job, whoever changes it at this moment; gives the ids of the files that went with it."""
+        hidden = self._connection.execute(
+            sa.update(assets)
+            .where(assets.c.job_id == job_id, assets.c.deleted_at.is_(None))
+            .values(state=AssetState.DELETED, deleted_at=at, due_at=None, version=assets.c.version + 1)
+            .returning(assets.c.id)
+        ).scalar()
+        return [] if hidden is None else self._drop_files([hidden])
+
+    def _drop_files(self, asset_ids: Sequence[str]) -> list[str]:
+        """Behind a write of the assets, which whoever adds a file waits for."""
+        held = among(self._connection.dialect.name, asset_files.c.asset_id, asset_ids)
+        return list(self._connection.execute(sa.delete(asset_files).where(held).returning(asset_files.c.id)).scalars())
 
 
 _ASSET = tuple(assets.c[name] for name in Asset.__dataclass_fields__)
@@ -263,11 +264,11 @@ class SqlLeases:
         )
 
     def end(self, name: str, token: str, now: datetime) -> None:
-        """Give the lease back, the work done."""
+        """Give the lease back, the work done. A renewal that comes after it finds another token."""
         self._connection.execute(
             sa.update(leases)
             .where(leases.c.name == name, leases.c.token == token)
-            .values(lease_until=now, last_run_at=now)
+            .values(token="", lease_until=now, last_run_at=now)
         )
 
     def lock(self, name: str) -> None:

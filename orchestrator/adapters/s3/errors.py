@@ -26,8 +26,9 @@ _MEANINGS: Final[tuple[tuple[frozenset[str], type[UnderstudyError]], ...]] = (
     (BAD_PARTS, UploadIncomplete),
 )
 
-# What escapes boto3: its two trees of errors, and urllib3's when a body breaks off while it is read.
-TRANSPORT_ERRORS: Final = (BotoCoreError, Boto3Error, HTTPError)
+# What escapes boto3: its two trees of errors, urllib3's when a body breaks off while it is read, and what a header that
+# breaks off makes of a number.
+TRANSPORT_ERRORS: Final = (BotoCoreError, Boto3Error, HTTPError, ValueError)
 
 
 @contextmanager

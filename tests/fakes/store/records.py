@@ -49,8 +49,9 @@ class MemoryAssets:
     def __init__(self, rows: RowsOfTx) -> None:
         self._rows = rows
 
-    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> None:
+    def publish_many(self, published: Sequence[tuple[Asset, Sequence[AssetFile]]], at: datetime) -> list[str]:
         self._rows.step("publish assets")
+        gone: list[str] = []
         for asset, files in published:
             # the unique job id: whoever writes the same job's asset is waited for
             self._rows.lock("asset of job", asset.job_id)
@@ -63,17 +64,20 @@ class MemoryAssets:
                     row.asset, state=asset.state, name=asset.name, attributes=asset.attributes, updated_at=at,
                     version=row.asset.version + 1,
                 )))  # fmt: skip
-            self._drop_files(asset.id)
+            gone += self._drop_files(asset.id)
             for file in files:
                 self._rows.insert("asset files", file.id, FileOfAsset(asset.id, file, at))
+        return gone
 
     def _files(self, asset_id: str) -> list[tuple[str, AssetFile]]:
         return [(key, row.file) for key, row in self._rows.all("asset files") if row.asset_id == asset_id]
 
-    def _drop_files(self, asset_id: str) -> None:
-        for key, _ in self._files(asset_id):
+    def _drop_files(self, asset_id: str) -> list[str]:
+        gone = [key for key, _ in self._files(asset_id)]
+        for key in gone:
             self._rows.lock("asset files", key)
             self._rows.put("asset files", key, None)
+        return gone
 
     def set_state(self, asset_id: str, source: AssetState, target: AssetState, at: datetime) -> None:
         self._rows.step("set state of asset")
@@ -105,14 +109,11 @@ class MemoryAssets:
     def drop_of_job(self, job_id: str, at: datetime) -> list[str]:
         self._rows.step("drop asset")
         asset_id = self._rows.get("asset of job", job_id)
-        if asset_id is None:
-            return []
-        keys = [file.key for _, file in self._files(asset_id)]
-        self._rows.update("assets", asset_id, lambda row: row._replace(
-            asset=replace(row.asset, state=AssetState.DELETED), deleted_at=at
-        ))  # fmt: skip
-        self._drop_files(asset_id)
-        return keys
+        hidden = asset_id is not None and self._rows.update("assets", asset_id, lambda row: None if row.deleted_at else
+            row._replace(deleted_at=at, asset=replace(
+                row.asset, state=AssetState.DELETED, due_at=None, version=row.asset.version + 1
+            )))  # fmt: skip
+        return self._drop_files(asset_id) if hidden else []
 
 
 class MemoryLibrary:
@@ -207,7 +208,7 @@ class MemoryLeases:
 
     def end(self, name: str, token: str, now: datetime) -> None:
         self._rows.step("end lease")
-        self._rows.update("leases", name, lambda row: LeaseRow(token, now, now) if row.token == token else None)
+        self._rows.update("leases", name, lambda row: LeaseRow("", now, now) if row.token == token else None)
 
     def lock(self, name: str) -> None:
         self._rows.step("lock")

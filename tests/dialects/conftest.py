@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ import uvicorn
 from orchestrator.adapters.s3.options import S3Options, StoreKind
 from orchestrator.adapters.s3.storage import S3Storage
 from orchestrator.app.app import App
+from orchestrator.app.keys import NewKey
+from orchestrator.domain.actors import Role
+from orchestrator.domain.commands import Effect
 from orchestrator.domain.profile import Profile
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings, load_profiles
@@ -40,10 +44,10 @@ class LiveClock(Clock):
         self.ahead += by if isinstance(by, timedelta) else timedelta(seconds=by)
 
 
-def profiles() -> Mapping[str, Profile]:
-    """The kinds of jobs as shipped, trained by the test's trainer."""
+def profiles(*folders: Path) -> Mapping[str, Profile]:
+    """The kinds of jobs as shipped, and those of `folders`, trained by the test's trainer."""
     found = {}
-    for name, profile in load_profiles([]).items():
+    for name, profile in load_profiles(folders).items():
         stages = {stage: replace(how, pool="gpu") for stage, how in profile.stages.items()}
         found[name] = replace(profile, model_file="training.npz", stages=stages)
     return found
@@ -69,6 +73,22 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(PATIENCE_S)
+
+
+@dataclass
+class ServedWorld:
+    """A world on a socket, and the keys of its people."""
+
+    world: World
+    url: str
+
+    def key(self, project_id: str = "project-1", role: Role = Role.USER, **attributes: object) -> NewKey:
+        self.world.app.keys.add_project(project_id, attributes=attributes)
+        return self.world.app.keys.create(project_id, role, f"{role} of {project_id}")
+
+    def verify(self) -> None:
+        """Let the machine check what was submitted."""
+        self.world.app.engine.drain(Effect.VERIFY)
 
 
 @pytest.fixture(autouse=True)

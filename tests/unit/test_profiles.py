@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,12 @@ import pytest
 from orchestrator.domain.media import MediaKind
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.retry import FailureClass
+from orchestrator.domain.stages import STAGE_BY_NAME
 from orchestrator.embedded.trainer.__main__ import STAGES
 from orchestrator.settings import BadSettings, load_profiles
 from orchestrator.settings.profiles import SHIPPED, load_profile
+
+EVERY_STAGE = SHIPPED / "every_stage"
 
 SMALL = """
 name = "voice"
@@ -66,8 +70,16 @@ def test_ims_is_mended_by_its_owner_without_review():
     assert profile.name_limit == 7
 
 
+def test_a_shipped_folder_turns_every_station_on_and_changes_nothing_else():
+    plain, full = load_profiles()["metastudio"], load_profiles([EVERY_STAGE])["metastudio"]
+    assert set(full.stages) == set(STAGE_BY_NAME)
+    assert full.switches == {"review", "mask", "admin_confirm"}
+    assert replace(full, switches=plain.switches, stages=plain.stages) == plain
+    assert {name: full.stages[name] for name in plain.stages} == plain.stages
+
+
 def test_the_example_trainer_knows_the_stages_it_is_given():
-    for profile in load_profiles().values():
+    for profile in (*load_profiles().values(), load_profile(EVERY_STAGE / "metastudio.toml")):
         for stage, how in profile.stages.items():
             assert how.command[:3] == ("{python}", "-m", "orchestrator.embedded.trainer"), stage
             assert how.command[3] in STAGES

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from orchestrator.app.app import App
 from orchestrator.app.keys import NewKey
-from orchestrator.domain.actors import Role
-from orchestrator.domain.commands import Effect
 from orchestrator.domain.media_items import MediaType
 from tests import web
+from tests.dialects.conftest import ServedWorld
 from tests.fakes.app import World
 
 
-@dataclass
-class Api:
-    """The served world and the keys of its people."""
-
-    world: World
-    url: str
+class Api(ServedWorld):
+    """The served world, its keys, and clients with them."""
 
     @property
     def host(self) -> str:
         return self.url.removeprefix("http://")
-
-    def key(self, project_id: str = "project-1", role: Role = Role.USER, **attributes: object) -> NewKey:
-        self.world.app.keys.add_project(project_id, attributes=attributes)
-        return self.world.app.keys.create(project_id, role, f"{role} of {project_id}")
 
     def client(self, key: NewKey | None = None, **config: object) -> Any:
         """The SDK with a key of project-1 unless another is given; `config` goes into its Config."""
@@ -61,10 +51,6 @@ class Api:
         key = f"inbox/{project_id}/{uuid.uuid4().hex}/{name}"
         self.world.storage.put(key, data, "application/octet-stream")
         return self.world.storage.address_of(key)
-
-    def verify(self) -> None:
-        """Let the machine check what was submitted."""
-        self.world.app.engine.drain(Effect.VERIFY)
 
 
 @pytest.fixture

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from orchestrator.app.app import App
 from orchestrator.app.keys import NewKey
-from orchestrator.domain.actors import Role
-from orchestrator.domain.commands import Effect
+from tests.dialects.conftest import ServedWorld
 from tests.fakes.app import World
 
 
-@dataclass
-class Api:
-    """The served world and the keys of its people."""
-
-    world: World
-    url: str
-
-    def key(self, project_id: str = "project-1", role: Role = Role.USER, **attributes: object) -> NewKey:
-        self.world.app.keys.add_project(project_id, attributes=attributes)
-        return self.world.app.keys.create(project_id, role, f"{role} of {project_id}")
+class Api(ServedWorld):
+    """The served world, its keys, and clients with them."""
 
     def client(self, key: NewKey | None = None, *, client: Any = None, security_token: str | None = None) -> Any:
         """The SDK with a key of project-1 unless another is given."""
@@ -37,10 +27,6 @@ class Api:
             credentials = credentials.with_security_token(security_token)
         builder = (client or MetaStudioClient).new_builder()
         return builder.with_credentials(credentials).with_endpoint(self.url).build()
-
-    def verify(self) -> None:
-        """Let the machine check what was submitted."""
-        self.world.app.engine.drain(Effect.VERIFY)
 
 
 @pytest.fixture

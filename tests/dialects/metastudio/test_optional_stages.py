@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -12,10 +11,10 @@ from orchestrator.app.app import App
 from orchestrator.dialects.metastudio.words import LOG_NAMES, STATE_NAMES
 from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
-from orchestrator.domain.profile import StageSettings
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.stages import ARRANGE, STAGE_BY_NAME, Stage
 from orchestrator.domain.states import JobState
+from orchestrator.settings.profiles import SHIPPED
 from tests import web
 from tests.dialects.conftest import LiveClock, profiles
 from tests.dialects.metastudio.conftest import Api
@@ -37,12 +36,7 @@ ELSEWHERE: Final = {
 
 @pytest.fixture
 def world(url: str, storage: Any) -> Iterator[World]:
-    plain = profiles()["metastudio"]
-    everything = replace(
-        plain, switches=frozenset({"review", "mask", "admin_confirm"}),
-        stages={name: StageSettings(("train", name), "gpu") for name in STAGE_BY_NAME},
-    )  # fmt: skip
-    with a_world(url, profiles={"metastudio": everything}, clock=LiveClock()) as world:
+    with a_world(url, profiles=profiles(SHIPPED / "every_stage"), clock=LiveClock()) as world:
         world.storage = storage
         world.app = world.process()
         yield world

@@ -106,7 +106,7 @@ def _end(child: subprocess.Popen[bytes], wait_s: float = 0.0) -> _End:
         time.sleep(0.005)
     by_itself = ended[0] != 0
     if not by_itself:
-        child.kill()
+        os.kill(child.pid, signal.SIGKILL)  # Popen.kill would wait for one that has just ended, and leave none to us
         ended = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(ended[1])  # or its Popen would wait for whoever has this id next
     return _End(child.returncode if by_itself else None, ended[2].ru_utime + ended[2].ru_stime)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401  has handlers of forks itself, too late to be made while one begins
+import importlib
 import os
 import threading
 import weakref
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import structlog
 from celery import Celery
+from kombu import Connection
 
-from orchestrator.adapters.celery_options import WAKE_EXPIRES_S, broker_options, task_name
+from orchestrator.adapters.celery_options import NO_BROKER, WAKE_EXPIRES_S, broker_options, task_name
+from orchestrator.domain.commands import Effect
 
 PAUSE_AFTER_FAILURE_S: Final = 1.0
 
@@ -30,8 +36,13 @@ class CeleryWaker:
     def __init__(self, url: str, *, prefix: str = "understudy:") -> None:
         self._options = broker_options(url, prefix)
         self._begin()
-        held = weakref.WeakMethod(self._begin)
-        os.register_at_fork(after_in_child=lambda: (begin := held()) and begin())
+        ready, begin = weakref.WeakMethod(self._ready_to_fork), weakref.WeakMethod(self._begin)
+        os.register_at_fork(before=lambda: _call(ready), after_in_child=lambda: _call(begin))
+
+    def _ready_to_fork(self) -> None:
+        """Wait for what the thread imports: a child of a fork amid it would have half a module for good."""
+        if self._thread is not None:
+            _import_all(str(self._options["broker_url"]))
 
     def _begin(self) -> None:
         """A fresh start: also in a forked child, where neither the thread nor its connection exist."""
@@ -75,6 +86,21 @@ class CeleryWaker:
             self._changed.wait_for(lambda: self._names or self._ended)
             names, self._names = sorted(self._names), set()
             return names
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    if (held := method()) is not None:
+        held()
+
+
+@cache
+def _import_all(url: str) -> None:
+    """Import everything that sending to a broker imports: by sending to nowhere, and by looking up its transport."""
+    nowhere = _Sender(broker_options(NO_BROKER))
+    nowhere.send([Effect.VERIFY.value])
+    nowhere.close()
+    importlib.import_module("encodings.idna")  # by whoever looks up a host
+    Connection(url).get_transport_cls()
 
 
 class _Sender:

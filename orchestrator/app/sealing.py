@@ -108,8 +108,10 @@ class Sealing:
             raise self._given_up(file, exc.message) from exc
         except Unavailable:
             with self._context.store.begin() as tx:  # not before a call that got no answer has surely ended
-                tx.files.postpone(file, self._context.clock() + self._context.timing.abort_retry)
-            raise
+                is_ours = tx.files.postpone(file, self._context.clock() + self._context.timing.abort_retry)
+            if is_ours:
+                raise
+            return self._outcome_of_other(file)  # what it misses was taken away with the job
         sealed = self._write_sealed(file, final, caller)
         with suppress(Unavailable):  # then the orphan sweep deletes it; no URL can change what is sealed
             self._context.storage.delete(file.staging_key)

@@ -6,11 +6,9 @@ At a thousand jobs and at a million; and Show against a FastAPI endpoint that do
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,8 +19,6 @@ import httpx
 
 from orchestrator.app.keys import NewKey
 from orchestrator.dialects.common.received import Received
-from orchestrator.dialects.ims import signing as acs3
-from orchestrator.dialects.ims.app import VERSION
 from orchestrator.dialects.ims.words import PHASE_NAMES
 from orchestrator.dialects.metastudio import signing
 from orchestrator.dialects.metastudio.app import PREFIX
@@ -32,6 +28,7 @@ from orchestrator.embedded.process import Child, Process
 from tests.bench.crowd import Crowd, crowds
 from tests.bench.rows import Row, at_least, at_most, in_turns, row
 from tests.bench.stand import ME, ROOT, await_true, plain
+from tests.dialects.ims import signed
 
 ROUNDS = 5
 CONNECTIONS = 16
@@ -136,16 +133,8 @@ def _by_status(url: str, key: NewKey) -> list[Request]:
     found = []
     for number in range(ALONE):
         query = f"PageNo=1&PageSize=10&Status={STATUSES[number % len(STATUSES)]}"
-        headers = {
-            "host": urlsplit(url).netloc, "x-acs-action": "ListAvatarTrainingJobs", "x-acs-version": VERSION,
-            "x-acs-date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "x-acs-signature-nonce": uuid.uuid4().hex,
-            "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
-        }  # fmt: skip
-        sent = Received("POST", b"/", query.encode(), [(n.encode(), v.encode()) for n, v in headers.items()], b"")
-        text = acs3.string_to_sign(acs3.canonical_request(sent, sorted(headers)))
-        names, made = ";".join(sorted(headers)), acs3.signature(key.secret, text)
-        said = f"{acs3.ALGORITHM} Credential={key.id},SignedHeaders={names},Signature={made}"
-        found.append(_request("POST", f"/?{query}", {**headers, "authorization": said, "content-length": "0"}))
+        headers = signed.headers(urlsplit(url).netloc, key, "ListAvatarTrainingJobs", query)
+        found.append(_request("POST", f"/?{query}", {**headers, "content-length": "0"}))
     return found
 
 

@@ -177,6 +177,23 @@ def test_a_waker_goes_on_in_a_forked_child(redis_url: str):
     assert sorted(drained(redis_url, "effects")) == ["effects.publish", "effects.verify"]
 
 
+def test_a_fork_waits_for_what_the_thread_of_a_waker_imports(redis_url: str):
+    """In an interpreter of its own: in this one everything is imported already."""
+    forks = f"""
+import os
+from orchestrator.adapters.celery_waker import CeleryWaker
+waker = CeleryWaker({redis_url!r})
+waker.wake("verify")
+child = os.fork()
+waker.wake("publish" if child == 0 else "dispatch")
+waker.close({PATIENCE_S})
+os._exit(0 if child == 0 else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", forks], capture_output=True, check=False, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert set(drained(redis_url, "effects")) == {"effects.publish", "effects.verify", "effects.dispatch"}
+
+
 def test_a_dead_broker_costs_the_caller_nothing():
     waker = CeleryWaker("redis://127.0.0.1:1/0")
     began = time.perf_counter()

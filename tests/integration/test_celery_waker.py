@@ -12,7 +12,7 @@ from orchestrator.adapters.celery_waker import CeleryWaker
 from tests.servers import RedisServer
 from tests.workers import Installation, wait_until
 
-NOTICEABLE_S = 0.05
+NOTICEABLE_S = 1.0  # who waits for a broker that hangs waits for five times as long
 
 
 @pytest.fixture

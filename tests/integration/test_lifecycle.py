@@ -378,7 +378,7 @@ def test_whatever_anybody_asks_the_job_stays_whole_and_gets_somewhere() -> None:
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=1000 if nightly else 20,
+            max_examples=1000 if nightly else 12,
             stateful_step_count=80 if nightly else 25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

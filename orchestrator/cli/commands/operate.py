@@ -73,10 +73,14 @@ def create_project(
     project_id: Annotated[str, typer.Argument(metavar="ID", help="Letters, digits, - and _.", show_default=False)],
     *,
     name: Annotated[str, typer.Option(help="For people; else the id.")] = "",
+    named_account: Annotated[
+        bool, typer.Option("--named-account", help="Its MetaStudio jobs need no papers, and it accepts their results.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a project. One that is there already is left as it is."""
-    made = app_of(given(context)).keys.add_project(project_id, name, by=me())
+    attributes = {"named_account": True} if named_account else None
+    made = app_of(given(context)).keys.add_project(project_id, name, attributes, by=me())
     if as_json:
         emit({"id": project_id, "created": made})
     else:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,13 +14,12 @@ from alibabacloud_ice20201109 import models
 from alibabacloud_tea_openapi.exceptions import ThrottlingException
 
 from orchestrator.app.keys import NewKey
-from orchestrator.dialects.common.received import Received
-from orchestrator.dialects.ims import signing
 from orchestrator.domain.actors import Role
 from orchestrator.http.server import create_asgi
 from orchestrator.settings import Settings
 from tests import web
 from tests.dialects.conftest import Served
+from tests.dialects.ims import signed
 from tests.dialects.ims.conftest import Api
 from tests.dialects.ims.support import UPPER_UUID, call, refused
 from tests.dialects.ims.test_jobs import create, show
@@ -35,16 +32,7 @@ def listed(client: Any, **query: object) -> Any:
 
 
 def headers(api: Api, key: NewKey, action: str, query: str = "", **changed: str) -> dict[str, str]:
-    """As the SDK signs, at any time and with any nonce."""
-    sent = {
-        "host": api.host, "x-acs-action": action, "x-acs-version": "2020-11-09",
-        "x-acs-date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "x-acs-signature-nonce": uuid.uuid4().hex,
-        "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(), **changed,
-    }  # fmt: skip
-    received = Received("POST", b"/", query.encode(), [(n.encode(), v.encode()) for n, v in sent.items()], b"")
-    text = signing.string_to_sign(signing.canonical_request(received, sorted(sent)))
-    names, made = ";".join(sorted(sent)), signing.signature(key.secret, text)
-    return sent | {"authorization": f"ACS3-HMAC-SHA256 Credential={key.id},SignedHeaders={names},Signature={made}"}
+    return signed.headers(api.host, key, action, query, **changed)
 
 
 def post(api: Api, query: str, sent: dict[str, str], method: str = "POST") -> httpx.Response:
@@ -121,7 +109,7 @@ def test_a_request_comes_once(api: Api) -> None:
     assert (again.status_code, again.json()["Code"]) == (400, "SignatureNonceUsed")
     # whichever process sees it again: another one on the same database
     with Served(create_asgi(Settings(), app=api.world.process())) as elsewhere:
-        answer = httpx.post(f"{elsewhere}/", headers=sent, trust_env=False)
+        answer = web.post(f"{elsewhere}/", headers=sent)
     assert (answer.status_code, answer.json()["Code"]) == (400, "SignatureNonceUsed")
     nonce = {"x-acs-signature-nonce": sent["x-acs-signature-nonce"]}
     assert post(api, "PageNo=1", headers(api, key, "ListAvatarTrainingJobs", "PageNo=1", **nonce)).status_code == 400
@@ -171,15 +159,8 @@ def test_parameters_may_come_as_a_form(api: Api) -> None:
     key = api.key()
     job_id = create(api.client(key))
     form = urlencode({"JobId": job_id, "AvatarName": "Änne", "Transparent": "true"}).encode()
-    changed = {
-        "x-acs-content-sha256": hashlib.sha256(form).hexdigest(), "content-type": "application/x-www-form-urlencoded",
-    }  # fmt: skip
-    sent = {"host": api.host, "x-acs-action": "UpdateAvatarTrainingJob", "x-acs-version": "2020-11-09", **changed}
-    sent |= {"x-acs-date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "x-acs-signature-nonce": uuid.uuid4().hex}
-    received = Received("POST", b"/", b"", [(n.encode(), v.encode()) for n, v in sent.items()], form)
-    text = signing.string_to_sign(signing.canonical_request(received, sorted(sent)))
-    names, made = ";".join(sorted(sent)), signing.signature(key.secret, text)
-    sent["authorization"] = f"ACS3-HMAC-SHA256 Credential={key.id}, SignedHeaders={names}, Signature={made}"
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    sent = signed.headers(api.host, key, "UpdateAvatarTrainingJob", body=form, **kind)
     assert web.post(f"{api.url}/", headers=sent, content=form).status_code == 200
     shown = show(api.client(key), job_id)
     assert (shown.avatar_name, shown.transparent) == ("Änne", True)

@@ -6,11 +6,11 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 from alibabacloud_ice20201109 import models
 from alibabacloud_tea_openapi.exceptions import ClientException
 
 from orchestrator.domain.media_items import MediaType
+from tests import web
 from tests.dialects.ims.conftest import Api
 
 
@@ -44,8 +44,7 @@ async def media(client: Any, address: str) -> None:
     assert (await call(client, "delete_media_infos", media_ids=media_id)).ignored_list == []
     file, told = {"Type": "image", "Name": "n", "Ext": "png"}, {"Title": "t", "BusinessType": "cover"}
     made = await call(client, "create_upload_media", file_info=json.dumps(file), media_meta_data=json.dumps(told))
-    async with httpx.AsyncClient(trust_env=False) as http:
-        assert (await http.put(made.file_url, content=b"face")).status_code == 200
+    assert (await asyncio.to_thread(web.put, made.file_url, content=b"face")).status_code == 200
     assert (await call(client, "refresh_upload_media", media_id=made.media_id)).media_id == made.media_id
 
 

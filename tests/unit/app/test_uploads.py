@@ -229,6 +229,21 @@ def test_of_two_completers_one_seals_and_the_other_is_told(world: World) -> None
     assert world.file(file).state is FileState.SEALED
 
 
+def test_a_file_whose_job_was_deleted_while_the_store_failed_is_not_the_stores_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.draft()
+    file = world.uploaded(job)
+
+    def deleted_and_gone(*_: object) -> None:
+        world.app.jobs.delete(world.owner, job.id)
+        raise StorageUnavailable("what was copied is not there")
+
+    monkeypatch.setattr(world.storage, "copy", deleted_and_gone)
+    with pytest.raises(UploadNotOpen, match="aborting"):
+        world.app.uploads.confirm(world.owner, file.id)
+
+
 def test_an_object_that_was_written_over_before_the_copy_is_given_up(world: World) -> None:
     world.storage.careless = True
     upload = world.app.uploads.open(world.owner, world.draft().id, KIND, "video.mp4", size_bytes=len(VIDEO))

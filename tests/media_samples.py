@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+import os
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +18,7 @@ from orchestrator.domain.media import MediaFacts, MediaKind, MediaRules, Verdict
 from orchestrator.ports.prober import ByteSource
 
 MEDIA = Path(__file__).parent / "media"
+CLIPS = MEDIA.parent.parent / ".pytest_cache" / "clips"
 
 IMS = MediaRules(
     name="IMS",
@@ -47,8 +52,32 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.av.logging.set_level(None)
+    module.clip = _kept(module)
     module.cases()
     return module
+
+
+def _kept(module: ModuleType) -> Callable[..., object]:
+    """The generator's `clip`, that finds what was encoded before, by whatever process: most of the time goes there."""
+    encode = module.clip
+    made_by = (MEDIA / "make_samples.py").read_bytes() + module.av.__version__.encode()
+    clips: dict[str, object] = {}
+
+    def clip(*wanted: object, **how: object) -> object:
+        name = hashlib.sha256(made_by + repr((wanted, sorted(how.items()))).encode()).hexdigest()
+        if name not in clips:
+            file = CLIPS / name
+            with suppress(FileNotFoundError):
+                clips[name] = module.Clip(file.read_bytes())
+                return clips[name]
+            clips[name] = encode(*wanted, **how)
+            CLIPS.mkdir(parents=True, exist_ok=True)
+            new = file.with_name(f"{name}.{os.getpid()}")
+            new.write_bytes(clips[name].data)
+            new.replace(file)
+        return clips[name]
+
+    return clip
 
 
 @cache

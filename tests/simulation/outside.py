@@ -34,6 +34,7 @@ class StormyTurns:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._random = world.chance.random
         self._waits_for: dict[RowsOfTx, RowsOfTx] = {}
 
     def began(self, rows: RowsOfTx) -> None:
@@ -47,7 +48,7 @@ class StormyTurns:
         if not world.is_stormy:
             return
         world.call()
-        if world.chance.random() < world.weather.database / (2 if what.startswith("commit") else 20):
+        if self._random() < world.weather.database / (2 if what in {"commit", "committed"} else 20):
             raise DatabaseUnavailable(f"the database does not answer: {what}")
 
     def wait(self, rows: RowsOfTx, holder: RowsOfTx) -> None:

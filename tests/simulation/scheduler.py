@@ -25,7 +25,7 @@ class Stuck(AssertionError):
     """The simulation does not end."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Process:
     """What dies as one, with a clock of its own.
 
@@ -39,7 +39,7 @@ class Process:
     extra: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task:
     """One thing under way. `process` changes when a person asks a process for something."""
 
@@ -67,8 +67,9 @@ class Scheduler:
 
     def clock(self) -> datetime:
         """What the clock of the running process says."""
-        skew_s = self.task.process.skew_s if self.task is not None and self.task.process is not None else 0.0
-        return NOW + timedelta(seconds=self.now_s + self.jumped_s + skew_s)
+        task = self.task
+        skew_s = task.process.skew_s if task is not None and task.process is not None else 0.0
+        return NOW + timedelta(0, self.now_s + self.jumped_s + skew_s)
 
     def spawn(self, name: str, work: Callable[[], object], process: Process | None = None, after_s: float = 0) -> Task:
         task = Task(name, greenlet.greenlet(lambda: self._run(task, work), self._hub), process)
@@ -94,18 +95,20 @@ class Scheduler:
 
     def pause(self, for_s: float) -> None:
         """Let others go on. Raises Died if the process was killed meanwhile."""
-        task = self.task
+        task, queue = self.task, self._queue
         self.steps += 1
         until_s = self.now_s + for_s
         if task is None:  # nothing else runs: before and after the storm
             self.now_s = until_s
             return
-        if self._queue and self._queue[0][0] < until_s:
-            self.wake(task, for_s)
+        if queue and queue[0][0] < until_s:
+            self._number += 1
+            heapq.heappush(queue, (until_s, self._number, task))
             self._hub.switch()
         else:  # nobody would be first
             self.now_s = until_s
-        self._check_alive(task)
+        if task.process is not None and task.process.is_dead:
+            raise Died
 
     def sleep(self) -> None:
         """Pause until somebody wakes this task."""

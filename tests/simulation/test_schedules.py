@@ -13,7 +13,7 @@ from tests.simulation.people import everybody
 from tests.simulation.walking import digest, walk
 from tests.simulation.world import run
 
-SCHEDULES = 100
+SCHEDULES = 1000
 ROOT = Path(__file__).parents[2]
 
 

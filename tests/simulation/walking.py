@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import Counter
 from typing import NamedTuple
@@ -22,6 +23,8 @@ class Walked(NamedTuple):
 def walk(seeds: range) -> Walked:
     """Run a schedule for each seed."""
     steps, states, broken = 0, Counter[str](), []
+    gc.collect()
+    gc.freeze()  # what is loaded stays: the collector need not look at it a hundred times a second
     for seed in seeds:
         try:
             world = run(seed, everybody)
@@ -30,6 +33,7 @@ def walk(seeds: range) -> Walked:
         else:
             steps += world.scheduler.steps
             states.update(row.job.state.value for row in world.watch._jobs())
+    gc.unfreeze()
     return Walked(len(seeds), steps, states, broken)
 
 

@@ -42,6 +42,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
+        self._random = self.chance.random
         self.weather = weather.drawn(self.chance)
         self.scheduler = Scheduler(self.chance)
         self.is_stormy = False
@@ -87,20 +88,20 @@ class World:
 
     def call(self) -> None:
         """Somewhere between two instructions: others may go on, time may pass, the process may die."""
-        chance, conditions = self.chance.random(), self.weather
-        task = self.scheduler.task
+        chance, conditions, scheduler = self._random(), self.weather, self.scheduler
+        task = scheduler.task
         if task is None:
             return
         if chance < conditions.kill / 4 and task.process is not None:
             task.process.is_dead = True
             raise Died
-        chance = self.chance.random()
+        chance = self._random()
         if chance < conditions.hang:
-            self.scheduler.pause(self.chance.uniform(5, 90))
+            scheduler.pause(self.chance.uniform(5, 90))
         elif chance < conditions.switch:
-            self.scheduler.pause(self.chance.expovariate(20))
+            scheduler.pause(self.chance.expovariate(20))
         else:
-            self.scheduler.pause(0.001)
+            scheduler.pause(0.001)
 
     def ask(self, work: Callable[[App], T]) -> T:
         """A person's request to one of the API processes. Raises NoAnswer, and what the use case raises."""

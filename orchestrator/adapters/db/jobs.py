@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among, rows_json, source
+from orchestrator.adapters.db.bulk import among, rows_json
+from orchestrator.adapters.db.claims_sql import CLAIM_SQL, WAITING_POOLS_SQL, WAITING_SQL
+from orchestrator.adapters.db.moves_sql import count_sql, log_rows, log_sql, moved
 from orchestrator.adapters.db.tables import jobs, operation_log
-from orchestrator.adapters.db.types import to_text
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
@@ -23,30 +24,7 @@ from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
 
 JOB_COLUMNS: Final = tuple(jobs.c[name] for name in Job._fields)
-_FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
 COUNT_SHARDS: Final = 8
-_ADD_UP: Final = "ON CONFLICT (project_id, state, shard) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs"
-
-# What a move may change, with the kind each column travels as. Columns that no move of a batch changes do not travel:
-# half the text to write, send and parse.
-_MOVED: Final = {
-    "state": "text", "version": "int", "priority": "int", "effect": "text", "due_at": "at", "lease_token": "text",
-    "lease_until": "at", "takeovers": "int", "attempt": "int", "retries": "int", "infra_retries": "int",
-    "retry_limit": "int", "failure": "text", "approved": "bool", "repairs_left": "int", "suspended_from": "text",
-    "run_id": "text", "asset_id": "text", "pool": "text",
-}  # fmt: skip
-_SCHEDULED: Final = ("effect", "due_at", "lease_token", "lease_until", "takeovers")  # change without a new version
-_ALWAYS: Final = frozenset({"state", "version", *_SCHEDULED})
-_MARKS: Final = {
-    "id": "text", "seen": "int", "was": "text", "fence": "text", "message": "text", "at": "at", "since": "at",
-    "submitted": "at", "flagged": "bool", "stays": "bool",
-}  # fmt: skip
-_RARE: Final = ("submitted", "flagged", "stays")
-_LOGGED: Final = {
-    "job_id": "text", "version": "int", "at": "at", "actor": "text", "operator": "text", "command": "text",
-    "source": "text", "target": "text", "log_type": "text", "description": "text", "error_code": "text",
-    "details": "json",
-}  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
@@ -139,10 +117,10 @@ class SqlJobs:
         """
         if not moves:
             return set()
-        statement, rows = self._moved(moves)
+        statement, rows = moved(self._dialect, moves)
         log = ((move.before.id, change) for move in moves for change in move.changes)
         if self._dialect == "postgresql":
-            parameters = {"rows": rows_json(rows), "log": rows_json(_log_rows(log)), "shard": self._shard}
+            parameters = {"rows": rows_json(rows), "log": rows_json(log_rows(log)), "shard": self._shard}
             return set(self._connection.execute(statement, parameters).scalars().all())
         won: set[JobId] = set(self._connection.execute(statement, {"rows": rows_json(rows)}).scalars().all())
         self._log((job_id, change) for job_id, change in log if job_id in won)
@@ -154,34 +132,10 @@ class SqlJobs:
         self._count(deltas)
         return won
 
-    def _moved(self, moves: Sequence[Move]) -> tuple[sa.TextClause, list[dict[str, object]]]:
-        """The statement that writes `moves`, and its rows."""
-        moved = [
-            (name, at)
-            for at, name in enumerate(Job._fields)
-            if name in _ALWAYS or (name in _MOVED and any(move.before[at] != move.after[at] for move in moves))
-        ]
-        rows: list[dict[str, object]] = []
-        for before, after, changes, fence, message in moves:
-            row: dict[str, object] = {name: after[at] for name, at in moved}
-            at = to_text(changes[-1].at)
-            # a stay leaves the clock of the state alone; a submit also moves the clocks people see
-            row.update(
-                id=before.id, seen=before.version, was=before.state, fence=fence, message=message, at=at,
-                since=at if any(c.source is not c.target for c in changes) else None,
-                submitted=at if any(c.command == "submit" for c in changes) else None,
-                flagged=any(c.command == "flag_overdue" for c in changes),
-                stays=before.state is after.state
-                and all(getattr(before, name) == getattr(after, name) for name in _SCHEDULED),
-            )  # fmt: skip
-            rows.append(row)
-        rare = tuple(name for name in _RARE if any(row[name] for row in rows))
-        return _move_sql(self._dialect, tuple(name for name, _ in moved), rare), rows
-
     def _log(self, entries: Iterable[tuple[str, Change]]) -> None:
-        rows = _log_rows(entries)
+        rows = log_rows(entries)
         if rows:
-            self._connection.execute(_log_sql(self._dialect), {"rows": rows_json(rows)})
+            self._connection.execute(log_sql(self._dialect), {"rows": rows_json(rows)})
 
     def _count(self, deltas: Mapping[tuple[str, JobState], int]) -> None:
         # sorted, so that two transactions take the rows in one order and cannot deadlock
@@ -191,14 +145,14 @@ class SqlJobs:
             if n
         ]
         if rows:
-            self._connection.execute(_count_sql(self._dialect), {"rows": rows_json(rows)})
+            self._connection.execute(count_sql(self._dialect), {"rows": rows_json(rows)})
 
     # claiming
 
     def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
         """Lease up to `limit` due jobs, oldest first. Two claimers never get one job and never wait for each other."""
         result = self._connection.execute(
-            _CLAIM_SQL[self._dialect],
+            CLAIM_SQL[self._dialect],
             {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit},
         )
         return [job_from(row) for row in result.all()]
@@ -277,11 +231,11 @@ class SqlJobs:
     def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
         """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
         parameters = {"pool": pool, "now": now, "n": per_project}
-        return [job_from(row) for row in self._connection.execute(_WAITING_SQL[self._dialect], parameters).all()]
+        return [job_from(row) for row in self._connection.execute(WAITING_SQL[self._dialect], parameters).all()]
 
     def waiting_pools(self) -> list[str]:
         """Pools that somebody waits for."""
-        return [pool for pool in self._connection.execute(_WAITING_POOLS_SQL).scalars() if pool is not None]
+        return [pool for pool in self._connection.execute(WAITING_POOLS_SQL).scalars() if pool is not None]
 
     def delete(self, move: Move) -> None:
         """Write the last move and hide the job from everybody."""
@@ -297,137 +251,3 @@ class SqlJobs:
         """Remove a deleted job and its log for good."""
         self._connection.execute(sa.delete(operation_log).where(operation_log.c.job_id == job_id))
         self._connection.execute(sa.delete(jobs).where(jobs.c.id == job_id, jobs.c.deleted_at.is_not(None)))
-
-
-@lru_cache(maxsize=256)
-def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa.TextClause:
-    """The write of a batch of moves that change `moved`; of _RARE only the marks that some move has."""
-    marks = {name: kind for name, kind in _MARKS.items() if name not in _RARE or name in rare}
-    sets = {name: f"v.{name}" for name in moved} | {
-        "updated_at": "v.at",
-        "state_since": "coalesce(v.since, jobs.state_since)",
-        "message": "coalesce(v.message, jobs.message)",
-        "overdue_at": "CASE WHEN v.since IS NULL THEN jobs.overdue_at END",
-    }
-    if "stays" in rare:
-        # a claim leaves the version alone, so a move that stays must not write back the schedule that it has read
-        sets |= {name: f"CASE WHEN v.stays THEN jobs.{name} ELSE v.{name} END" for name in _SCHEDULED}
-    if "submitted" in rare:
-        sets |= {
-            "user_updated_at": "coalesce(v.submitted, jobs.user_updated_at)",
-            "first_submitted_at": "coalesce(jobs.first_submitted_at, v.submitted)",
-            "last_submitted_at": "coalesce(v.submitted, jobs.last_submitted_at)",
-        }
-    if "flagged" in rare:
-        sets["overdue_at"] = "CASE WHEN v.flagged THEN v.at WHEN v.since IS NULL THEN jobs.overdue_at END"
-    update = f"""
-        UPDATE jobs SET {", ".join(f"{name} = {value}" for name, value in sets.items())}
-        FROM {source(dialect, {name: _MOVED[name] for name in moved} | marks)}
-        WHERE jobs.id = v.id AND jobs.version = v.seen AND jobs.deleted_at IS NULL
-          AND (v.fence IS NULL OR jobs.lease_token = v.fence)
-        RETURNING jobs.id"""  # noqa: S608  only our own column names
-    if dialect == "sqlite":
-        return sa.text(update)
-    # The lines of one move are numbered in their order, and counts are added to in the order of their key, so that two
-    # transactions cannot deadlock.
-    return sa.text(f"""
-        WITH moved AS ({update}, jobs.project_id, v.was, v.state),
-        logged AS (
-          INSERT INTO operation_log ({", ".join(_LOGGED)})
-          SELECT {", ".join(f"v.{name}" for name in _LOGGED)}
-          FROM moved JOIN {source(dialect, _LOGGED | {"line": "int"}, "log")} ON v.job_id = moved.id ORDER BY v.line
-        ),
-        counted AS (
-          INSERT INTO job_counts (project_id, state, shard, jobs)
-          SELECT project_id, state, :shard, sum(n) FROM (
-            SELECT project_id, was AS state, -1 AS n FROM moved UNION ALL SELECT project_id, state, 1 FROM moved
-          ) AS d GROUP BY project_id, state HAVING sum(n) <> 0 ORDER BY project_id, state
-          {_ADD_UP}
-        )
-        SELECT id FROM moved
-    """)  # noqa: S608  only our own column names
-
-
-def _log_rows(entries: Iterable[tuple[str, Change]]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for job_id, c in entries:
-        at = to_text(c.at)
-        for log_type in c.logs:
-            rows.append(
-                {
-                    "job_id": job_id, "version": c.version, "at": at, "actor": c.actor, "operator": c.operator,
-                    "command": c.command, "source": c.source, "target": c.target, "log_type": log_type,
-                    "description": c.description, "error_code": c.error_code, "details": c.details, "line": len(rows),
-                }
-            )  # fmt: skip
-    return rows
-
-
-@lru_cache
-def _log_sql(dialect: str) -> sa.TextClause:
-    names = ", ".join(_LOGGED)
-    values = ", ".join("json(v.details)" if n == "details" and dialect == "sqlite" else f"v.{n}" for n in _LOGGED)
-    return sa.text(f"INSERT INTO operation_log ({names}) SELECT {values} FROM {source(dialect, _LOGGED)}")  # noqa: S608
-
-
-@lru_cache
-def _count_sql(dialect: str) -> sa.TextClause:
-    columns = {"project_id": "text", "state": "text", "shard": "int", "jobs": "int"}
-    return sa.text(f"""
-        INSERT INTO job_counts (project_id, state, shard, jobs)
-        SELECT v.project_id, v.state, v.shard, v.jobs FROM {source(dialect, columns)} WHERE true
-        {_ADD_UP}
-    """)  # noqa: S608
-
-
-def _claim(dialect: str) -> sa.TextClause:
-    lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
-    return sa.text(f"""
-        UPDATE jobs SET lease_token = :token, lease_until = :until
-        WHERE id IN (
-          SELECT id FROM jobs
-          WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL
-            AND lease_token IS NULL AND deleted_at IS NULL
-          ORDER BY due_at LIMIT :limit {lock}
-        )
-        RETURNING {_FIELDS}
-    """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
-
-
-_CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
-_FOR_ANY_POOL: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL"
-_IS_WAITING: Final = f"{_FOR_ANY_POOL} AND pool = :pool"
-# one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
-_IS_IDLE: Final = "NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id AND r.due_at IS NOT NULL)"
-_AT = jobs.c.due_at.type
-_WAITING_POOLS_SQL: Final = sa.text(f"""
-    WITH RECURSIVE p(pool) AS (
-      SELECT min(pool) FROM jobs WHERE {_FOR_ANY_POOL}
-      UNION ALL
-      SELECT (SELECT min(j.pool) FROM jobs j WHERE {_FOR_ANY_POOL} AND j.pool > p.pool) FROM p WHERE p.pool IS NOT NULL
-    )
-    SELECT pool FROM p
-""")  # noqa: S608  one index look per pool, however many wait
-_WAITING_SQL: Final = {
-    # one index walk to the next project, then its first few: never reads the whole queue
-    "postgresql": sa.text(f"""
-        WITH RECURSIVE p(project_id) AS (
-          (SELECT project_id FROM jobs WHERE {_IS_WAITING} ORDER BY project_id LIMIT 1)
-          UNION ALL
-          SELECT (SELECT j.project_id FROM jobs j WHERE {_IS_WAITING} AND j.project_id > p.project_id
-                  ORDER BY j.project_id LIMIT 1)
-          FROM p WHERE p.project_id IS NOT NULL
-        )
-        SELECT {_FIELDS} FROM p CROSS JOIN LATERAL (
-          SELECT * FROM jobs j
-          WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now AND {_IS_IDLE}
-          ORDER BY j.priority DESC, j.due_at LIMIT :n
-        ) AS jobs WHERE p.project_id IS NOT NULL
-    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
-    "sqlite": sa.text(f"""
-        SELECT {_FIELDS} FROM (
-          SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
-          FROM jobs j WHERE {_IS_WAITING} AND due_at <= :now AND {_IS_IDLE}
-        ) AS jobs WHERE place <= :n
-    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
-}

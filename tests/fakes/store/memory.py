@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from tests.fakes.store.files import MemoryFiles
@@ -47,43 +47,67 @@ class MemoryTx:
         self.callbacks.append(callback)
 
 
+class _Writing:
+    """A transaction. A class, as `_Reading` is: a simulation begins hundreds of these a second of its own time."""
+
+    __slots__ = ("_data", "_tx")
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    def __enter__(self) -> MemoryTx:
+        turns = self._data.turns
+        turns.step("begin")
+        rows = RowsOfTx(self._data, read_only=False)
+        turns.began(rows)
+        self._tx = MemoryTx(rows)
+        return self._tx
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        turns, tx = self._data.turns, self._tx
+        try:
+            if kind is None:
+                turns.step("commit")
+                tx.rows.commit()
+        finally:
+            tx.rows.let_go()
+        if kind is None:
+            turns.step("committed")
+            for callback in tx.callbacks:
+                with suppress(Exception):  # the commit stands
+                    callback()
+
+
+class _Reading:
+    __slots__ = ("_data", "_rows")
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    def __enter__(self) -> MemoryTx:
+        self._data.turns.step("read")
+        self._rows = RowsOfTx(self._data, read_only=True)
+        self._data.turns.began(self._rows)
+        return MemoryTx(self._rows)
+
+    def __exit__(self, *_: object) -> None:
+        self._data.turns.ended(self._rows)
+
+
 class MemoryStore:
     """The port `Store`."""
 
     def __init__(self, turns: Turns | None = None) -> None:
         self.data = Data(turns or OneAtATime())
 
-    @contextmanager
-    def begin(self) -> Iterator[MemoryTx]:
-        turns = self.data.turns
-        turns.step("begin")
-        rows = RowsOfTx(self.data, read_only=False)
-        turns.began(rows)
-        try:
-            tx = MemoryTx(rows)
-            yield tx
-            turns.step("commit")
-            rows.commit()
-        finally:
-            rows.let_go()
-        turns.step("committed")
-        for callback in tx.callbacks:
-            with suppress(Exception):  # the commit stands
-                callback()
+    def begin(self) -> AbstractContextManager[MemoryTx]:
+        return _Writing(self.data)
 
     def lease(self) -> AbstractContextManager[MemoryTx]:
-        return self.begin()
+        return _Writing(self.data)
 
-    @contextmanager
-    def read(self) -> Iterator[MemoryTx]:
-        turns = self.data.turns
-        turns.step("read")
-        rows = RowsOfTx(self.data, read_only=True)
-        turns.began(rows)
-        try:
-            yield MemoryTx(rows)
-        finally:
-            turns.ended(rows)
+    def read(self) -> AbstractContextManager[MemoryTx]:
+        return _Reading(self.data)
 
     def ping(self) -> None:
         self.data.turns.step("read")

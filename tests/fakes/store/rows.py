@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -56,7 +56,7 @@ class Data:
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
-        self.tables: dict[str, dict[Any, Any]] = {}
+        self.tables: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
         self.held: dict[Key, RowsOfTx] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
         self.serial = 0
@@ -65,7 +65,7 @@ class Data:
         self.moved: Callable[[Move, Job], None] = lambda _move, _before: None
 
     def table(self, name: str) -> dict[Any, Any]:
-        return self.tables.setdefault(name, {})
+        return self.tables[name]
 
 
 class RowsOfTx:
@@ -73,19 +73,17 @@ class RowsOfTx:
 
     def __init__(self, data: Data, *, read_only: bool) -> None:
         self.data = data
+        self.step = data.turns.step
         self.read_only = read_only
         self.own: dict[str, dict[Any, Any]] = {}
         self.counts: dict[tuple[str, str], int] = {}
         self._locks: list[Key] = []
 
-    def step(self, what: str) -> None:
-        self.data.turns.step(what)
-
     def get(self, table: str, key: object) -> Any:
         own = self.own.get(table)
         if own is not None and key in own:
             return own[key]
-        return self.data.table(table).get(key)
+        return self.data.tables[table].get(key)
 
     def all(self, table: str) -> Iterator[tuple[Any, Any]]:
         """(key, row) of every row there is, for one statement."""

@@ -1,0 +1,65 @@
+"""The statements that find work: due jobs to claim, and jobs that wait for a slot of a pool."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from orchestrator.adapters.db.tables import jobs
+from orchestrator.domain.model import Job
+
+_FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
+
+
+def _claim(dialect: str) -> sa.TextClause:
+    lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    return sa.text(f"""
+        UPDATE jobs SET lease_token = :token, lease_until = :until
+        WHERE id IN (
+          SELECT id FROM jobs
+          WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL
+            AND lease_token IS NULL AND deleted_at IS NULL
+          ORDER BY due_at LIMIT :limit {lock}
+        )
+        RETURNING {_FIELDS}
+    """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
+
+
+CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
+_FOR_ANY_POOL: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL"
+_IS_WAITING: Final = f"{_FOR_ANY_POOL} AND pool = :pool"
+# one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
+_IS_IDLE: Final = "NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id AND r.due_at IS NOT NULL)"
+_AT = jobs.c.due_at.type
+WAITING_POOLS_SQL: Final = sa.text(f"""
+    WITH RECURSIVE p(pool) AS (
+      SELECT min(pool) FROM jobs WHERE {_FOR_ANY_POOL}
+      UNION ALL
+      SELECT (SELECT min(j.pool) FROM jobs j WHERE {_FOR_ANY_POOL} AND j.pool > p.pool) FROM p WHERE p.pool IS NOT NULL
+    )
+    SELECT pool FROM p
+""")  # noqa: S608  one index look per pool, however many wait
+WAITING_SQL: Final = {
+    # one index walk to the next project, then its first few: never reads the whole queue
+    "postgresql": sa.text(f"""
+        WITH RECURSIVE p(project_id) AS (
+          (SELECT project_id FROM jobs WHERE {_IS_WAITING} ORDER BY project_id LIMIT 1)
+          UNION ALL
+          SELECT (SELECT j.project_id FROM jobs j WHERE {_IS_WAITING} AND j.project_id > p.project_id
+                  ORDER BY j.project_id LIMIT 1)
+          FROM p WHERE p.project_id IS NOT NULL
+        )
+        SELECT {_FIELDS} FROM p CROSS JOIN LATERAL (
+          SELECT * FROM jobs j
+          WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now AND {_IS_IDLE}
+          ORDER BY j.priority DESC, j.due_at LIMIT :n
+        ) AS jobs WHERE p.project_id IS NOT NULL
+    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
+    "sqlite": sa.text(f"""
+        SELECT {_FIELDS} FROM (
+          SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
+          FROM jobs j WHERE {_IS_WAITING} AND due_at <= :now AND {_IS_IDLE}
+        ) AS jobs WHERE place <= :n
+    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
+}

@@ -18,7 +18,7 @@ from tests.faults.proxy import Line, StoreLine, Trouble
 from tests.servers import Postgres, RedisServer
 from tests.workers import CeleryProcess, Installation, OwnProcess
 
-PATIENT_S = 6.0  # a shot at the store, or at trainers, waits so long for somebody whom it hits
+PATIENT_S = 6.0  # a shot at the store, at trainers or at a pool process waits so long for somebody whom it hits
 VOLLEY = 8  # some of the next so many requests to the store go wrong
 Shot = Callable[[random.Random], bool | None]
 """Does its harm; False: nobody was there to be hit."""
@@ -131,7 +131,9 @@ def at_process(process: OwnProcess, frozen_s: float, pause_s: tuple[float, float
         process.resume()
 
     def kill_pool_process(chance: random.Random) -> bool:
-        children = process.pool_children() if isinstance(process, CeleryProcess) else []
+        assert isinstance(process, CeleryProcess)
+        children: list[psutil.Process] = []
+        _awaited(lambda: children.extend(process.pool_children()) or children)
         with suppress(psutil.NoSuchProcess, IndexError):
             chance.choice(children).kill()
             return True

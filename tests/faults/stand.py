@@ -147,11 +147,13 @@ class Stand:
         """All were started at once; they are shot at while they start often enough later."""
         apis = [process for process in self.processes if isinstance(process, ApiProcess)]
         workers = [process for process in self.processes if process.name == "worker"]
-        wait_until(
-            lambda: all(answers(f"{api.url}/livez") for api in apis) and all(" ready." in w.log for w in workers),
-            START_S,
-            lambda: str(self.logs()),
-        )
+
+        def is_ready() -> bool:
+            ended = [process.log for process in self.processes if process.exit_code is not None]
+            assert not ended, f"ended while it started: {ended[0]}"
+            return all(answers(f"{api.url}/livez") for api in apis) and all(" ready." in w.log for w in workers)
+
+        wait_until(is_ready, START_S, lambda: str(self.logs()))
 
     def _own(self, stack: ExitStack) -> Iterator[Lane]:
         """Our processes, each with a clock of its own."""

@@ -15,13 +15,15 @@ from typing import Final
 
 import httpx
 
-from orchestrator.cli.client import Api, Json
+from orchestrator.cli.client import Api, ApiError, Json
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.domain import uploads
 
 THREADS: Final = 4
 ATTEMPTS: Final = 5
 FIRST_PAUSE_S: Final = 0.5
+SEALING_PAUSE_S: Final = 5.0
+SEALING_LOOKS: Final = 720  # an hour: a store that cannot copy into parts sends 500 GB through the API
 PIECE_BYTES: Final = 256 * 1024  # read and sent at a time: memory stays flat however large a part is
 _EXPIRED: Final = frozenset({400, 401, 403})  # what stores answer to a URL that is too old
 
@@ -251,8 +253,21 @@ def _sent(
     with httpx.Client(timeout=httpx.Timeout(120, connect=10), transport=transport) as http:
         sender = Sender(api, str(file["id"]), http, _one_at_a_time(progress), sleep, dict(urls))
         sender.send(missing, threads)
-    sealed = api.post(f"/files/{file['id']}/complete")
-    return sealed, sender.urls
+    return _sealed(api, str(file["id"]), sleep), sender.urls
+
+
+def _sealed(api: Api, file_id: str, sleep: Callable[[float], None]) -> Json:
+    """Have it sealed. Where the store needs longer than an answer may take, whoever seals it is waited for."""
+    for _ in range(SEALING_LOOKS):
+        try:
+            return api.post(f"/files/{file_id}/complete")
+        except ApiError as error:
+            details = error.document.get("details")
+            if not isinstance(details, dict) or details.get("state") != "sealing":
+                raise
+        sleep(SEALING_PAUSE_S)
+    hint = "It goes on without us: submit the job later"
+    raise CliError(f"file {file_id} is still being sealed", Exit.TIMEOUT, hint=hint)
 
 
 def _one_at_a_time(progress: Progress) -> Progress:

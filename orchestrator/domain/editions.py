@@ -12,7 +12,8 @@ FLEXUS: Final = "flexus"
 FULL_HD_SIDE: Final = 1920
 """Pixels of the longer side; a video with more makes a 4K model."""
 
-_SERVICES: Final = ("VIDEO_2D", "LIVE_2D")
+LIVE: Final = "LIVE_2D"
+_SERVICES: Final = ("VIDEO_2D", LIVE)
 _SERVICES_OF_FLEXUS: Final = ("VIDEO_2D",)
 
 
@@ -30,6 +31,16 @@ def services(switches: frozenset[str], asked: Sequence[str] | None) -> Sequence[
     if FLEXUS in switches and (others := sorted(set(asked) - set(usual))):
         raise Invalid(f"jobs of the Flexus edition support {usual[0]} only, not {others}", field="supported_service")
     return asked
+
+
+def traits(attributes: Mapping[str, object], served: Sequence[str]) -> dict[str, object]:
+    """What a finished model says of itself, from what was said of its job and the services it is made for."""
+    return {
+        "is_flexus": attributes.get("is_flexus", False),
+        "is_live_copy": attributes.get("is_live_copy", False),
+        "is_real_background": not attributes.get("is_background_replacement", True),
+        "support_live": LIVE in served,
+    }
 
 
 def is_wide(facts: Mapping[str, object] | None) -> bool:

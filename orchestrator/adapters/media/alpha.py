@@ -67,7 +67,7 @@ def hides_nothing(frame: av.VideoFrame, *, luma: bool = False) -> bool:
 
 
 def _rows(frame: av.VideoFrame, *, luma: bool) -> Iterator[bytes]:
-    """The eight highest bits of each value, line by line; nothing for formats that we do not read."""
+    """The eight highest bits of each value, or of the lowest, line by line; nothing for formats that we do not read."""
     form = frame.format
     if form.name in _PACKED:
         width, place = _PACKED[form.name]
@@ -81,8 +81,7 @@ def _rows(frame: av.VideoFrame, *, luma: bool) -> Iterator[bytes]:
         yield from _lines(plane, frame.width)
     elif 8 < bits <= 16 and not form.is_big_endian:
         for row in _lines(plane, 2 * frame.width):
-            values = memoryview(row).cast("H")
-            yield bytes(value >> (bits - 8) for value in values) if bits < 16 else row[1::2]
+            yield bytes((min(memoryview(row).cast("H")) >> (bits - 8),)) if bits < 16 else row[1::2]
 
 
 def _lines(plane: av.video.plane.VideoPlane, used: int) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from orchestrator.dialects.metastudio import errors, job_views
 from orchestrator.dialects.metastudio.job_schemas import CreateJob, EncryptedFile, ListJobs, UpdateJob
 from orchestrator.dialects.metastudio.operation import Asked, Bytes
 from orchestrator.dialects.metastudio.words import FILE_NAMES, RESOLUTIONS, STATES_BY_NAME
-from orchestrator.domain.editions import FLEXUS, services
+from orchestrator.domain.editions import FLEXUS, services, traits
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.views import JobQuery
 
@@ -135,10 +135,6 @@ def _with_model(kept: Mapping[str, object], switches: frozenset[str]) -> dict[st
     """And what the finished model will say of itself; the vendor writes the version with another sign there."""
     asked = kept.get("supported_service")
     served = list(services(switches, asked if isinstance(asked, list) else None))
-    meta = {
-        "model_version": str(kept.get("model_version", "V3.2")).replace(".", "_"),
-        "is_flexus": kept.get("is_flexus", False), "is_live_copy": kept.get("is_live_copy", False),
-        "is_real_background": not kept.get("is_background_replacement", True),
-        "support_live": "LIVE_2D" in served,
-    }  # fmt: skip
+    version = str(kept.get("model_version", "V3.2")).replace(".", "_")
+    meta = {"model_version": version, **traits(kept, served)}
     return {**kept, "supported_service": served, "asset_extra_meta": {"human_model_2d_meta": meta}}

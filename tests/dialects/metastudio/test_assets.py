@@ -33,6 +33,7 @@ from huaweicloudsdkmetastudio.v1 import (
 )
 from huaweicloudsdkmetastudio.v1 import ListAssetSummarysReq as SummaryBody
 
+from orchestrator.domain.actors import Role
 from tests import web
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
@@ -257,6 +258,12 @@ def test_an_asset_is_shared_with_those_it_names(api: Api, client: Any, put: Put)
     refused(lambda: show(friend, asset_id), "MSS.10001001")
     public = AssetSharedConfig(shared_type="PUBLIC")
     refused(lambda: update(client, asset_id, shared_config=public), "MSS.10000003")
+    refused(lambda: create(client, "Mine", shared_config=public), "MSS.10000003")
+    [failed] = batch(client, "SHARE", asset_id, params='{"shared_type": "PUBLIC"}')
+    assert (failed.ret_status, failed.error_info.error_code) == ("FAILED", "MSS.10000003")
+    staff = api.client(api.key("people", Role.ADMIN))
+    update(staff, filled(staff, put, "Logo"), shared_config=public)
+    assert found(stranger, asset_source="SYSTEM") == ["Logo"]
 
 
 def test_assets_of_others_are_not_there(api: Api, client: Any, put: Put) -> None:

@@ -247,7 +247,7 @@ PAGES: dict[str, st.SearchStrategy[Any]] = {
     "offset": st.integers(0, 12),
     "limit": st.integers(1, 30),
 }
-quiet = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+quiet = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def a_few(filters: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:

@@ -22,6 +22,7 @@ class FakeApi:
     Attributes:
         store_answers: part number -> statuses that its next PUTs get before it works.
         parts: what the store holds, by part number.
+        sealing_looks: how often "complete" finds the file being sealed.
     """
 
     store_answers: dict[int, list[int]] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class FakeApi:
     most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     gate: threading.Barrier | None = None
+    sealing_looks: int = 0
 
     def api(self) -> Api:
         transport = httpx.MockTransport(self.answer)
@@ -58,11 +60,18 @@ class FakeApi:
         if path == "/files/f1/urls":
             return httpx.Response(200, json={"urls": self.sign(body["part_numbers"])})
         if path == "/files/f1/complete":
-            return httpx.Response(200, json={"id": "f1", "state": "sealed"})
+            return self.complete()
         if path == "/files/f1":
             missing = [n for n in range(1, self.files[0]["part_count"] + 1) if n not in self.parts]
             return httpx.Response(200, json=self.files[0] | {"missing_parts": missing})
         return httpx.Response(404, json={"code": "not_found", "detail": "there is no such thing"})
+
+    def complete(self) -> httpx.Response:
+        if not self.sealing_looks:
+            return httpx.Response(200, json={"id": "f1", "state": "sealed"})
+        self.sealing_looks -= 1
+        told = {"code": "upload_not_open", "detail": "file f1 is sealing", "details": {"state": "sealing"}}
+        return httpx.Response(409, json=told)
 
     def sign(self, numbers: list[int]) -> list[dict]:
         with self.lock:

@@ -39,6 +39,12 @@ def test_a_file_arrives_in_parts_and_is_sealed(file, content):
     assert (sent.resumed, sent.parts_sent) == (False, PARTS)
 
 
+def test_a_sealing_that_takes_long_is_waited_for(file):
+    fake = FakeApi(sealing_looks=3)
+    assert send(fake, file).file["state"] == "sealed"
+    assert fake.sealing_looks == 0
+
+
 def test_parts_are_sent_at_the_same_time(file):
     fake = FakeApi(gate=threading.Barrier(PARTS))
     send(fake, file, threads=PARTS)

@@ -11,3 +11,11 @@ def test_a_user_sees_the_own_project_and_people_above_see_all(role: Role):
     caller = a_caller(role, project_id="project-1")
     assert caller.may_see("project-1")
     assert caller.may_see("project-2") is caller.sees_all_projects is (role is not Role.USER)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_who_acts_as_a_user_sees_the_own_project_alone_and_speaks_with_the_keys_voice(role: Role):
+    caller = a_caller(role, project_id="project-1").as_user("user-7")
+    assert (caller.role, caller.app_user_id, caller.may_see("project-2")) == (Role.USER, "user-7", False)
+    assert caller.speaks_for_the_system is (role is not Role.USER)
+    assert caller.as_user(None).speaks_for_the_system is (role is not Role.USER)

@@ -283,11 +283,13 @@ def test_a_training_that_ends_after_its_job_was_stopped_publishes_nothing(sqlite
     with app.context.store.read() as tx:
         (run,) = tx.runs.of_job(job_id)
     backend = app.context.pools["local"].backend
-    wait_until(lambda: backend.observe([run.key])[0].state == "succeeded", 20)
+    wait_until(lambda: backend.observe([run.key])[0].state == "succeeded", 60, every_s=0.1)
 
     app.jobs.stop(ME, job_id)  # nobody has looked at the run since it ended
 
-    wait_until(lambda: bool(app.sweeper.run("observe_runs", force=True)) and _outcome(app, run.id).ended_at, 10)
+    wait_until(
+        lambda: bool(app.sweeper.run("observe_runs", force=True)) and _outcome(app, run.id).ended_at, 30, every_s=0.1
+    )
     assert _outcome(app, run.id).outcome is RunOutcome.CANCELLED
     app.engine.drain(Effect.STORE_MODEL)
     app.engine.drain(Effect.PUBLISH)
@@ -302,7 +304,7 @@ def test_a_training_that_ends_after_its_job_was_stopped_publishes_nothing(sqlite
         app.engine.drain(Effect.STORE_MODEL)
         return installation.state(job_id) is JobState.JOB_SUCCESS
 
-    wait_until(ended, 30, lambda: installation.state(job_id))
+    wait_until(ended, 60, lambda: installation.state(job_id), every_s=0.1)
     assert installation.runs_started() == [f"{job_id}-training-1", f"{job_id}-training-2"]
     check_whole(installation, [job_id])
     installation.close()

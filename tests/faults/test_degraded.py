@@ -158,12 +158,14 @@ def test_a_trainer_whose_disk_is_full_says_so_and_its_job_ends_well_once_there_i
         with app.context.store.read() as tx:
             return tx.runs.of_job(job_id)
 
-    wait_until(lambda: runs() and runs()[0].ended_at, 30, lambda: str(runs()))
+    wait_until(lambda: (found := runs()) and found[0].ended_at, 60, lambda: str(runs()), every_s=0.2)
     first = runs()[0]
     assert (first.outcome, first.failure) == (RunOutcome.FAILED, FailureClass.INFRASTRUCTURE)
     assert "disk full" in str(first.message)
     filler.unlink()
-    wait_until(lambda: runs() and installation.state(job_id) is JobState.JOB_SUCCESS, 30, lambda: str(runs()))
+    wait_until(
+        lambda: runs() and installation.state(job_id) is JobState.JOB_SUCCESS, 60, lambda: str(runs()), every_s=0.2
+    )
     assert {run.failure for run in runs()[:-1]} == {FailureClass.INFRASTRUCTURE}
     assert runs()[-1].outcome is RunOutcome.SUCCEEDED
 

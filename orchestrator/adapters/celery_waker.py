@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401  has handlers of forks itself, too late to be made while one begins
-import importlib
+import concurrent.futures.thread  # noqa: F401  has handlers of forks, which must not come in while a fork waits
 import os
 import threading
 import weakref
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 from celery import Celery
-from kombu import Connection
 
-from orchestrator.adapters.celery_options import NO_BROKER, WAKE_EXPIRES_S, broker_options, task_name
-from orchestrator.domain.commands import Effect
+from orchestrator.adapters.celery_options import WAKE_EXPIRES_S, broker_options, task_name
 
 PAUSE_AFTER_FAILURE_S: Final = 1.0
+FORK_WAITS_S: Final = 2.0  # for a message under way; a broker that hangs for longer is past all that makes forks unsafe
 
 log = structlog.get_logger()
 
@@ -31,24 +29,32 @@ class NullWaker:
 
 
 class CeleryWaker:
-    """The port `Waker`. Everything about the broker happens in a thread that the first wake-up starts."""
+    """The port `Waker`. Everything about the broker happens in a thread that the first wake-up starts.
+
+    A fork waits while that thread is at work: its child would keep, for good, half of a module that the thread imports,
+    and locks that nobody releases any more.
+    """
 
     def __init__(self, url: str, *, prefix: str = "understudy:") -> None:
         self._options = broker_options(url, prefix)
         self._begin()
-        ready, begin = weakref.WeakMethod(self._ready_to_fork), weakref.WeakMethod(self._begin)
-        os.register_at_fork(before=lambda: _call(ready), after_in_child=lambda: _call(begin))
+        before, parent, child = map(weakref.WeakMethod, (self._before_fork, self._after_fork, self._begin))
+        os.register_at_fork(
+            before=lambda: _call(before), after_in_parent=lambda: _call(parent), after_in_child=lambda: _call(child)
+        )
 
-    def _ready_to_fork(self) -> None:
-        """Wait for what the thread imports: a child of a fork amid it would have half a module for good."""
-        if self._thread is not None:
-            _import_all(str(self._options["broker_url"]))
+    def _before_fork(self) -> None:
+        self._at_work.acquire(timeout=FORK_WAITS_S)
+
+    def _after_fork(self) -> None:
+        with suppress(RuntimeError):  # it is not ours: the wait was over first
+            self._at_work.release()
 
     def _begin(self) -> None:
         """A fresh start: also in a forked child, where neither the thread nor its connection exist."""
         self._changed = threading.Condition()
+        self._at_work = threading.RLock()
         self._names: set[str] = set()
-        self._sending = False
         self._ended = False
         self._thread: threading.Thread | None = None
 
@@ -72,14 +78,17 @@ class CeleryWaker:
             thread.join(timeout_s)
 
     def _run(self) -> None:
-        sender = _Sender(self._options)
+        with self._at_work:
+            sender = _Sender(self._options)
         while names := self._next():
-            sent = sender.send(names)
+            with self._at_work:
+                sent = sender.send(names)
             if not sent:
                 with self._changed:
                     # a broker that is down gets one try a second, whatever is asked meanwhile
                     self._changed.wait_for(lambda: self._ended, PAUSE_AFTER_FAILURE_S)
-        sender.close()
+        with self._at_work:
+            sender.close()
 
     def _next(self) -> list[str]:
         with self._changed:
@@ -91,16 +100,6 @@ class CeleryWaker:
 def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
     if (held := method()) is not None:
         held()
-
-
-@cache
-def _import_all(url: str) -> None:
-    """Import everything that sending to a broker imports: by sending to nowhere, and by looking up its transport."""
-    nowhere = _Sender(broker_options(NO_BROKER))
-    nowhere.send([Effect.VERIFY.value])
-    nowhere.close()
-    importlib.import_module("encodings.idna")  # by whoever looks up a host
-    Connection(url).get_transport_cls()
 
 
 class _Sender:

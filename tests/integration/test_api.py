@@ -177,7 +177,7 @@ def test_a_waker_goes_on_in_a_forked_child(redis_url: str):
     assert sorted(drained(redis_url, "effects")) == ["effects.publish", "effects.verify"]
 
 
-def test_a_fork_waits_for_what_the_thread_of_a_waker_imports(redis_url: str):
+def test_a_fork_waits_while_the_thread_of_a_waker_imports(redis_url: str):
     """In an interpreter of its own: in this one everything is imported already."""
     forks = f"""
 import os

@@ -138,7 +138,8 @@ def test_the_shared_store_takes_objects(object_store):
 
 
 OWNER = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, we would ignore it
 from tests.servers import FakeRedisServer, Postgres, StoreServer
 servers = [Postgres(), StoreServer(), FakeRedisServer()]
 for server in servers:

@@ -274,12 +274,12 @@ class Uploads:
                     problems[file.kind] = f"the {name} is not all there: {exc.message}"
 
         def work(tx: Tx) -> Move:
-            job = tx.jobs.get(job_id)
-            profile = self._context.profile_of(job)
-            sealed = tx.files.of_job(job_id, FileState.SEALED)
+            now = tx.reads.detail(job_id, None)
+            job, profile = now.job, self._context.profile_of(now.job)
+            sealed = [file for file in now.files if file.state is FileState.SEALED]
             held = frozenset(file.kind for file in sealed)
             # what is half sent is named with what it lacks, also where it would replace something that is there
-            lacking = profile.lacking(job.switches, tx.reads.sheet(job_id).attributes, held) | problems
+            lacking = profile.lacking(job.switches, now.sheet.attributes, held) | problems
             ask = Ask(
                 Command.SUBMIT, actor_of(caller, job, Command.SUBMIT), caller.name,
                 Given(missing=tuple(lacking.values())), message="",

@@ -25,6 +25,8 @@ from orchestrator.domain.states import JobState
 
 JOB_COLUMNS: Final = tuple(jobs.c[name] for name in Job._fields)
 COUNT_SHARDS: Final = 8
+# built once: to build so wide a statement costs more than to run it
+_GET: Final = sa.select(*JOB_COLUMNS).where(jobs.c.id == sa.bindparam("id"), jobs.c.deleted_at.is_(None))
 
 
 @lru_cache(maxsize=4096)
@@ -69,11 +71,8 @@ class SqlJobs:
 
     def get(self, job_id: str, project_id: str | None = None) -> Job:
         """The job. Raises NotFound for an unknown or deleted one, and for one of another project."""
-        query = sa.select(*JOB_COLUMNS).where(jobs.c.id == job_id, jobs.c.deleted_at.is_(None))
-        if project_id is not None:
-            query = query.where(jobs.c.project_id == project_id)
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
+        row = self._connection.execute(_GET, {"id": job_id}).one_or_none()
+        if row is None or project_id not in {None, row.project_id}:
             raise NotFound(f"there is no job {job_id}", job_id=job_id)
         return job_from(row)
 

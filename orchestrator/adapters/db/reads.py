@@ -263,7 +263,8 @@ def _dossiers_sql(dialect: str) -> sa.Select[Any]:
     )
     held = _listed(dialect, files, _FILE_FIELDS, files.c.created_at, files.c.id, only=sealed)
     made = _listed(dialect, runs, _RUN_FIELDS, runs.c.attempt, only=succeeded)
-    return sa.select(jobs.c.id, *_SHEET_COLUMNS, held, made).where(among_listed(dialect, jobs.c.id, "ids"))
+    query = sa.select(jobs.c.id, _json_object(dialect, _SHEET_COLUMNS), held, made)
+    return query.where(among_listed(dialect, jobs.c.id, "ids"))
 
 
 def _listed(
@@ -320,8 +321,11 @@ _FROM_JSON: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 
 def _dossier(row: Sequence[Any]) -> Dossier:
-    made = [_run(each) for each in _rows(row[-1])]
-    return Dossier(_sheet(row[1:-2]), [_file(each) for each in _rows(row[-2])], {run.stage: run for run in made})
+    _, sheet, held, made = row
+    runs_made = [_run(each) for each in _rows(made)]
+    return Dossier(
+        _sheet_from_json(_loaded(sheet)), [_file(each) for each in _rows(held)], {run.stage: run for run in runs_made}
+    )
 
 
 def _log_entry(values: Mapping[str, Any]) -> LogEntry:

@@ -18,6 +18,12 @@ from orchestrator.domain.retry import FailureClass
 _FIELDS: Final = tuple(Run.__dataclass_fields__)
 RUN_COLUMNS: Final = tuple(runs.c[name] for name in _FIELDS)
 _LIVE: Final = [outcome.value for outcome in LIVE_OUTCOMES]
+# built once: it is asked for every run that starts
+_SLOTS: Final = (
+    sa.select(runs.c.project_id, sa.func.count())
+    .where(runs.c.pool == sa.bindparam("pool"), runs.c.due_at.is_not(None))
+    .group_by(runs.c.project_id)
+)
 _ADDED: Final = {
     "id": "text", "job_id": "text", "project_id": "text", "stage": "text", "attempt": "int", "pool": "text",
     "key": "text", "token": "text", "outcome": "text", "version": "int", "created_at": "at",
@@ -80,12 +86,7 @@ class SqlRuns:
 
     def live(self, pool: str) -> dict[str, int]:
         """How many slots of `pool` each project holds, counted from what really runs."""
-        query = (
-            sa.select(runs.c.project_id, sa.func.count())
-            .where(runs.c.pool == pool, runs.c.due_at.is_not(None))
-            .group_by(runs.c.project_id)
-        )
-        return {project: int(count) for project, count in self._connection.execute(query)}
+        return {project: int(count) for project, count in self._connection.execute(_SLOTS, {"pool": pool})}
 
     def claim(self, now: datetime, until: datetime, limit: int) -> list[Run]:
         """Runs to look at now; nobody else looks before `until`. All writes after it are compare-and-set anyway."""

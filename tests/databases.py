@@ -15,10 +15,6 @@ from orchestrator.adapters.db.tables import metadata
 from tests.servers import Databases
 
 LARGEST_BYTES: Final = 64 << 20  # of a database that is used again: deleted rows are still read past
-_TURN_OUT: Final = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
 # Every column and index of ours, and the migration that we are at.
 _SCHEMA: Final = """
 SELECT (SELECT version_num FROM alembic_version), md5(string_agg(t.line, chr(10) ORDER BY t.line)) FROM (
@@ -100,13 +96,15 @@ class PostgresDatabases:
 
     @contextmanager
     def migrated(self) -> Iterator[str]:
-        name = self._free.pop() if self._free else self._copy()
-        clean = False
+        name, done = self._free.pop() if self._free else self._copy(), False
         try:
             yield self._databases.url_of(name)
-            clean = self._cleaned(name)
+            done = True
         finally:
-            if clean:
+            if done:
+                used, name = name, _new_name()
+                self._databases.take_away(used, name)
+            if done and self._cleaned(name):
                 self._free.append(name)
             else:
                 self._databases.drop(name)
@@ -128,9 +126,8 @@ class PostgresDatabases:
         return name
 
     def _cleaned(self, name: str) -> bool:
-        """Remove every row and everybody who is still connected; False if that does not make it as good as new."""
+        """Remove every row; False if that does not make it as good as new."""
         with self._databases.connect(name) as connection:
-            connection.execute(_TURN_OUT)
             if connection.execute(_SCHEMA).fetchone() != self._schema:
                 return False
             [(size_bytes,)] = connection.execute("SELECT pg_database_size(current_database())").fetchall()

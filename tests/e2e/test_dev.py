@@ -19,6 +19,14 @@ KEYS = {
 SAME = KEYS - {"pids"}
 
 
+def lives(process: psutil.Process) -> bool:
+    """Not a zombie either, which only waits for a slow init to look at it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def in_training(cli: Cli, job: str) -> bool:
     return any(run["outcome"] == "running" for run in cli.json("job", "show", job)["runs"])
 
@@ -77,7 +85,7 @@ def test_it_survives_its_children_and_its_own_end_and_leaves_nothing_running(own
     assert len(processes) > len(first["pids"]), "trainer and pool processes are seen"
     assert dev.signal(signal.SIGINT) == 0
     assert dev.processes() == []
-    assert not any(process.is_running() for process in processes)
+    poll("all have ended", lambda: not [each for each in processes if lives(each)], 5)
     assert not (dev.data_dir / "dev.json").exists()
     assert "nothing runs on" in cli.run("job", "list", exit_code=3).stderr
 

@@ -152,7 +152,11 @@ class Watch:
         counted: Counter[tuple[str, JobState]] = Counter()
         for row in self._jobs():
             log = self._world.store.data.table("log")[row.job.id]
-            _hold(machine.replay(log) is row.job.state, f"the log of {row.job.id} does not lead to {row.job.state}")
+            try:
+                leads_to = machine.replay(log)
+            except ValueError as exc:
+                raise Broken(str(exc)) from exc
+            _hold(leads_to is row.job.state, f"the log of {row.job.id} does not lead to {row.job.state}")
             _hold(log[-1].version == row.job.version, f"the log of {row.job.id} ends at {log[-1].version}")
             counted[row.job.project_id, row.job.state] += 1
         with self._world.store.read() as tx:

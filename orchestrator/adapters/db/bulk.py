@@ -71,6 +71,15 @@ def _cleaned(value: object) -> object:
     return value
 
 
+def one_of(dialect: str, column: str, query: str) -> str:
+    """The condition that `column` is in what `query`, which has a LIMIT, gives.
+
+    PostgreSQL may run the query of an IN once for every row, and with SKIP LOCKED each run finds others: a claim of one
+    took three. What is made an array is run once.
+    """
+    return f"{column} = ANY(ARRAY({query}))" if dialect == "postgresql" else f"{column} IN ({query})"
+
+
 def among(dialect: str, column: sa.ColumnElement[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
     """`column IN values` as one parameter: the statement stays the same for any number, so it is planned once."""
     return among_listed(dialect, column, None, listed(dialect, values))

@@ -6,6 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from orchestrator.adapters.db.bulk import one_of
 from orchestrator.adapters.db.tables import jobs
 from orchestrator.domain.model import Job
 
@@ -14,14 +15,13 @@ _FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
 
 def _claim(dialect: str) -> sa.TextClause:
     lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    due = f"""
+        SELECT id FROM jobs
+        WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL AND lease_token IS NULL AND deleted_at IS NULL
+        ORDER BY due_at LIMIT :limit {lock}
+    """  # noqa: S608
     return sa.text(f"""
-        UPDATE jobs SET lease_token = :token, lease_until = :until
-        WHERE id IN (
-          SELECT id FROM jobs
-          WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL
-            AND lease_token IS NULL AND deleted_at IS NULL
-          ORDER BY due_at LIMIT :limit {lock}
-        )
+        UPDATE jobs SET lease_token = :token, lease_until = :until WHERE {one_of(dialect, "id", due)}
         RETURNING {_FIELDS}
     """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
 

@@ -136,11 +136,13 @@ class SqlMedia:
         due = sa.select(media.c.id).where(media.c.due_at <= now, free, _ALIVE).order_by(media.c.due_at).limit(limit)
         if media_id:
             due = due.where(media.c.id == media_id)
-        if self._dialect == "postgresql":
+        chosen: sa.ColumnElement[bool] = media.c.id.in_(due)
+        if self._dialect == "postgresql":  # as an array: see `one_of`
             due = due.with_for_update(skip_locked=True)
+            chosen = media.c.id == sa.any_(sa.func.array(due.scalar_subquery()))
         taken = (
             sa.update(media)
-            .where(media.c.id.in_(due))
+            .where(chosen)
             .values(lease_token=token, lease_until=until, tries=media.c.tries + 1)
             .returning(*_COLUMNS)
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among, rows_json, source
+from orchestrator.adapters.db.bulk import among, one_of, rows_json, source
 from orchestrator.adapters.db.tables import runs
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import LIVE_OUTCOMES, Run, RunOutcome
@@ -93,11 +93,8 @@ class SqlRuns:
         lock = "FOR UPDATE SKIP LOCKED" if self._dialect == "postgresql" else ""
         names = ", ".join(f"runs.{name}" for name in _FIELDS)
         at = runs.c.due_at.type
-        sql = f"""
-            UPDATE runs SET due_at = :until WHERE id IN (
-              SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}
-            ) RETURNING {names}
-        """  # noqa: S608  only our own column names
+        due = f"SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}"  # noqa: S608
+        sql = f"UPDATE runs SET due_at = :until WHERE {one_of(self._dialect, 'id', due)} RETURNING {names}"  # noqa: S608
         statement = sa.text(sql).bindparams(sa.bindparam("now", type_=at), sa.bindparam("until", type_=at))
         found = self._connection.execute(statement.columns(*RUN_COLUMNS), {"now": now, "until": until, "limit": limit})
         return [run_from(row) for row in found]

@@ -153,9 +153,12 @@ def test_a_child_that_is_killed_is_started_again(tmp_path, seen, waiting):
 
 
 def test_a_child_that_shall_not_be_restarted_stays_ended(tmp_path, seen, waiting):
-    short = child(tmp_path, "short", argv=[sys.executable, "-c", "pass"], ready=None, restart=False)
+    go = tmp_path / "go"
+    until_told = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+    short = child(tmp_path, "short", argv=[sys.executable, "-c", until_told], ready=None, restart=False)
     with Supervisor([short, child(tmp_path, "one")], tmp_path, seen.append) as supervisor:
         supervisor.start()
+        go.touch()
         waiting(supervisor, lambda: any(event.kind is EventKind.DIED for event in seen))
         assert list(supervisor.pids()) == ["one"]
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import one_of
 from orchestrator.adapters.db.tables import jobs
+from orchestrator.adapters.db.words import known
 from orchestrator.domain.model import Job
+from orchestrator.domain.states import JobState
 
 _FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
 
 
-def _claim(dialect: str) -> sa.TextClause:
+@lru_cache
+def claim_sql(dialect: str, *, of_profiles: bool) -> sa.TextClause:
+    """Leases due jobs in states that this version knows; `of_profiles`: and of `:profiles` only."""
     lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
     due = f"""
         SELECT id FROM jobs
         WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL AND lease_token IS NULL AND deleted_at IS NULL
+          AND {_mine(dialect, "jobs", of_profiles=of_profiles)}
         ORDER BY due_at LIMIT :limit {lock}
     """  # noqa: S608
     return sa.text(f"""
@@ -26,7 +32,22 @@ def _claim(dialect: str) -> sa.TextClause:
     """).bindparams(sa.bindparam("now", type_=jobs.c.due_at.type), sa.bindparam("until", type_=jobs.c.due_at.type))  # noqa: S608
 
 
-CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
+def _mine(dialect: str, table: str, *, of_profiles: bool) -> str:
+    """Nobody works on a job whose state or profile it does not know: another version may, or other settings."""
+    state = known(f"{table}.state", JobState)
+    if not of_profiles:
+        return state
+    if dialect == "postgresql":
+        return f"{state} AND {table}.profile = ANY(CAST(:profiles AS text[]))"
+    return f"{state} AND {table}.profile IN (SELECT value FROM json_each(:profiles))"  # noqa: S608
+
+
+def others_sql(dialect: str, *, of_profiles: bool) -> str:
+    """The condition that a row of `runs` belongs to a job that this version leaves alone."""
+    mine = _mine(dialect, "j", of_profiles=of_profiles)
+    return f"EXISTS (SELECT 1 FROM jobs j WHERE j.id = runs.job_id AND NOT ({mine}))"  # noqa: S608
+
+
 _FOR_ANY_POOL: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL"
 _IS_WAITING: Final = f"{_FOR_ANY_POOL} AND pool = :pool"
 # one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
@@ -40,9 +61,15 @@ WAITING_POOLS_SQL: Final = sa.text(f"""
     )
     SELECT pool FROM p
 """)  # noqa: S608  one index look per pool, however many wait
-WAITING_SQL: Final = {
-    # one index walk to the next project, then its first few: never reads the whole queue
-    "postgresql": sa.text(f"""
+
+
+@lru_cache
+def waiting_sql(dialect: str, *, of_profiles: bool) -> sa.TextClause:
+    """Of every project the first `:n` jobs that wait for a slot of `:pool`, with the bounds of `claim_sql`."""
+    ready = f"{_IS_WAITING} AND due_at <= :now AND {_IS_IDLE} AND {_mine(dialect, 'j', of_profiles=of_profiles)}"
+    if dialect == "postgresql":
+        # one index walk to the next project, then its first few: never reads the whole queue
+        query = f"""
         WITH RECURSIVE p(project_id) AS (
           (SELECT project_id FROM jobs WHERE {_IS_WAITING} ORDER BY project_id LIMIT 1)
           UNION ALL
@@ -51,15 +78,15 @@ WAITING_SQL: Final = {
           FROM p WHERE p.project_id IS NOT NULL
         )
         SELECT {_FIELDS} FROM p CROSS JOIN LATERAL (
-          SELECT * FROM jobs j
-          WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now AND {_IS_IDLE}
+          SELECT * FROM jobs j WHERE j.project_id = p.project_id AND {ready}
           ORDER BY j.priority DESC, j.due_at LIMIT :n
         ) AS jobs WHERE p.project_id IS NOT NULL
-    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
-    "sqlite": sa.text(f"""
+        """  # noqa: S608
+    else:
+        query = f"""
         SELECT {_FIELDS} FROM (
           SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
-          FROM jobs j WHERE {_IS_WAITING} AND due_at <= :now AND {_IS_IDLE}
+          FROM jobs j WHERE {ready}
         ) AS jobs WHERE place <= :n
-    """).bindparams(sa.bindparam("now", type_=_AT)),  # noqa: S608
-}
+        """  # noqa: S608
+    return sa.text(query).bindparams(sa.bindparam("now", type_=_AT))

@@ -101,11 +101,14 @@ def examine(settings: Settings, *, deep: bool = True) -> Iterator[Finding]:
     yield from found
     if _is_bad(found):
         return
-    found = list(_made("database", _database, patient))
-    yield from found
-    checks: Sequence[tuple[str, Check]] = _ALWAYS if _is_bad(found) else (*_WITH_DATABASE, *_ALWAYS)
-    for name, make in checks:
-        yield from _made(name, make, patient)
+    try:
+        found = list(_made("database", _database, patient))
+        yield from found
+        checks: Sequence[tuple[str, Check]] = _ALWAYS if _is_bad(found) else (*_WITH_DATABASE, *_ALWAYS)
+        for name, make in checks:
+            yield from _made(name, make, patient)
+    finally:
+        patient.app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
 
 
 def _made(name: str, make: Check, patient: Patient) -> Iterator[Finding]:

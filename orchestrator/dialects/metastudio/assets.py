@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.app.app import App
 from orchestrator.app.library import Planned, Share
+from orchestrator.dialects.common.faults import Fault
 from orchestrator.dialects.common.wire import instant
 from orchestrator.dialects.metastudio import asset_views, errors
 from orchestrator.dialects.metastudio.asset_schemas import (
@@ -21,7 +22,7 @@ from orchestrator.dialects.metastudio.asset_schemas import (
     UpdateAsset,
 )
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.domain.assets import AssetCommand, AssetQuery, PropertyChange
+from orchestrator.domain.assets import AssetCommand, AssetNotFound, AssetQuery, PropertyChange
 from orchestrator.domain.errors import UnderstudyError
 
 _STATE_COMMANDS: Final = {"ACTIVED": AssetCommand.ACTIVATE, "UNACTIVED": AssetCommand.DEACTIVATE}
@@ -88,7 +89,7 @@ def batch_action(app: App, asked: Asked) -> Mapping[str, object]:
     """One group of ids per outcome; what one asset refuses does not stop the others."""
     request = asked.read(BatchAction)
     shared = _shared_by_action(asked, request)
-    groups: dict[tuple[str, str], list[str]] = {}
+    refused: dict[tuple[str, str], list[str]] = {}
     done: list[str] = []
     for asset_id in dict.fromkeys(request.asset_ids):
         try:
@@ -97,16 +98,17 @@ def batch_action(app: App, asked: Asked) -> Mapping[str, object]:
                 app.library.share(asked.caller, asset_id, _share(shared) or Share(), kept)
             else:
                 app.library.move(asked.caller, asset_id, _BATCH[request.action])
+        except AssetNotFound:  # without the id, so that all of them are one group
+            refused.setdefault((errors.ASSET_MISSING.code, errors.ASSET_MISSING.text), []).append(asset_id)
         except UnderstudyError as exc:
-            fault = errors.fault_of(exc, asked.words)
-            told = errors.ASSET_MISSING[1] if fault.code == errors.ASSET_MISSING[0] else fault.message
-            groups.setdefault((fault.code, told), []).append(asset_id)
+            fault = errors.fault_of(exc, asked.group)
+            refused.setdefault((fault.code, fault.message), []).append(asset_id)
         else:
             done.append(asset_id)
     results: list[object] = [{"ret_status": "SUCCESS", "asset_ids": done}] if done else []
     results += [
-        {"ret_status": "FAILED", "asset_ids": ids, "error_info": {"error_code": code, "error_msg": message}}
-        for (code, message), ids in groups.items()
+        {"ret_status": "FAILED", "asset_ids": ids, "error_info": errors.body(Fault(400, code, message))}
+        for (code, message), ids in refused.items()
     ]
     return {"results": results}
 
@@ -119,7 +121,7 @@ def _shared_by_action(asked: Asked, request: BatchAction) -> SharedConfig | None
     try:
         return SharedConfig.model_validate_json(request.params or "{}")
     except ValidationError as exc:
-        raise errors.invalid_body(exc, asked.words) from exc
+        raise errors.invalid_body(exc, asked.group) from exc
 
 
 def _share(told: SharedConfig | None) -> Share | None:

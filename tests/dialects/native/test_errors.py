@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
-from orchestrator.dialects.native.problems import STATUSES, status_of
-from orchestrator.domain import errors
 from orchestrator.domain.errors import DatabaseUnavailable, StorageUnavailable
-from orchestrator.ports.storage import ObjectMissing, UploadGone
 from tests.dialects.native.conftest import Api, Person
-
-ERRORS = [e for _, e in inspect.getmembers(errors, inspect.isclass) if issubclass(e, errors.UnderstudyError)]
-
 
 def assert_problem(answer, status: int, code: str) -> dict:
     assert answer.status_code == status, answer.text
@@ -24,14 +16,6 @@ def assert_problem(answer, status: int, code: str) -> dict:
     assert "Traceback" not in answer.text
     assert answer.headers["x-request-id"]
     return document
-
-
-def test_every_error_has_a_status():
-    assert {error.code for error in ERRORS} == set(STATUSES)
-
-
-def test_an_error_without_a_status_takes_that_of_its_class():
-    assert status_of(UploadGone("gone")) == status_of(ObjectMissing("gone")) or status_of(UploadGone("gone")) >= 400
 
 
 @pytest.mark.parametrize(

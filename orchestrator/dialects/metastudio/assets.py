@@ -56,11 +56,10 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
     fields = {"name": request.asset_name, "description": request.asset_description, "type": request.asset_type,
               "tags": request.tags, "asset_order": request.asset_order}  # fmt: skip
     values: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
-    seen, _ = app.library.show(asked.caller, asked.path["asset_id"])
     asset = app.library.update(
         asked.caller, asked.path["asset_id"], state=_STATE_COMMANDS.get(request.asset_state or ""),
         share=_share(request.shared_config), planned=_planned(request), properties=_properties(request),
-        attributes=_attributes(request) | _extra_meta(request.asset_type or seen.type, request), **values,
+        attributes=lambda seen: _attributes(request) | _extra_meta(request.asset_type or seen.type, request), **values,
     )  # fmt: skip
     _, files = app.library.show(asked.caller, asset.id)
     return asset_views.info(app, asset, files)
@@ -79,7 +78,7 @@ def summarize(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(Summarize)
     if not request.asset_ids:
         return {"asset_list": []}
-    found, _ = app.library.find(AssetQuery(asked.caller.project_id, ids=request.asset_ids, limit=100))
+    found, _ = app.library.find(asked.caller, AssetQuery(asked.caller.project_id, ids=request.asset_ids, limit=100))
     by_id = {asset.id: (asset, files) for asset, files in found}
     wanted = [by_id[each] for each in dict.fromkeys(request.asset_ids) if each in by_id]
     return {"asset_list": [asset_views.summary(app, asset, files) for asset, files in wanted]}

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.domain.errors import DatabaseUnavailable, StorageUnavailable
 from tests.dialects.native.conftest import Api, Person
 
+
 def assert_problem(answer, status: int, code: str) -> dict:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

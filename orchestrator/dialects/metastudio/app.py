@@ -6,7 +6,7 @@ nothing is ever redirected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
 from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
 from orchestrator.dialects.metastudio.operations import OPERATIONS
+from orchestrator.domain.downloads import OPAQUE, attachment
 from orchestrator.ports.visit import Visit, visit_of
 
 PREFIX: Final = "/v1"
@@ -93,16 +94,9 @@ def _answered(answer: Mapping[str, object] | Bytes | None) -> Response:
     if answer is None:
         return Response(status_code=200)
     if isinstance(answer, Bytes):
-        headers = {
-            "Content-Length": str(answer.size_bytes),
-            "Content-Disposition": f'attachment; filename="{answer.name}"',
-        }
-        return StreamingResponse(_pieces(answer), media_type="application/octet-stream", headers=headers)
+        headers = {"Content-Length": str(answer.size_bytes), "Content-Disposition": attachment(answer.name)}
+        return StreamingResponse(answer.pieces, media_type=OPAQUE, headers=headers)
     return _json(200, answer)
-
-
-def _pieces(answer: Bytes) -> Iterator[bytes]:
-    yield from answer.pieces
 
 
 def _refused(fault: Fault) -> Response:

@@ -59,6 +59,12 @@ def test_attributes_that_a_database_cannot_keep_are_refused(api: Api, attributes
     assert_problem(answer, 422, "invalid")
 
 
+def test_a_backslash_before_u0000_is_text_and_no_nul(api: Api):
+    told = {"note": r"C:\u0000\\u0000"}
+    made = api.owner.post("/jobs", profile="plain", name="Ada", attributes=told)
+    assert (made.status_code, made.json()["attributes"]) == (201, told)
+
+
 def test_an_unknown_profile_is_named_with_those_that_exist(api: Api):
     document = assert_problem(api.owner.post("/jobs", profile="nope", name="Ada"), 422, "invalid")
     assert "plain" in document["detail"]

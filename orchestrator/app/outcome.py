@@ -53,8 +53,12 @@ def nothing_ahead(_tx: Tx, moves: Sequence[Move], _now: datetime) -> tuple[list[
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one transaction wrote: moves, and the runs they started, which have to be submitted."""
+    """What one transaction wrote."""
 
     moves: tuple[Move, ...] = ()
-    runs: tuple[Run, ...] = ()
     took_all: bool = False  # all slots that were free: there may be more to start as soon as one is free again
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """What the moves started; it has to be submitted."""
+        return tuple(move.starts[0] for move in self.moves if move.starts is not None)

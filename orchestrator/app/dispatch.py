@@ -58,7 +58,7 @@ class Dispatcher:
         while runs := written.runs:
             known: dict[str, Job] = {move.after.id: move.after for move in written.moves}
             took_all = written.took_all
-            written = self._runs.submit(runs, known, ahead, self if go_on() else None)
+            written = self._runs.submit(runs, known, written.dossiers, ahead, self if go_on() else None)
             moves += written.moves
             # real trainings take their time; only instant ones free slots again at once
             again = bool(written.moves) and took_all

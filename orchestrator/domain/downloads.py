@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import string
 from typing import Final
-from urllib.parse import quote
 
 NAME_LIMIT: Final = 480
 """Characters of a file's name, percent-encoded. A URL encodes each `%` again, and vendors' URLs have up to 2,048."""
 
 _LONGEST: Final = 12  # one character, percent-encoded
 _ENDING: Final = 16
+_PLAIN: Final = frozenset(f"{string.ascii_letters}{string.digits}-._~".encode())
 
 _SERVED: Final = frozenset({"application/pdf", "application/zip", "application/json", "text/plain"})
 _SERVED_GROUPS: Final = ("video/", "audio/", "image/")
@@ -48,4 +49,4 @@ def _shortened(filename: str) -> str:
 
 
 def _encoded(filename: str) -> str:
-    return quote(filename, safe="", errors="replace")
+    return "".join(chr(each) if each in _PLAIN else f"%{each:02X}" for each in filename.encode(errors="replace"))

@@ -21,8 +21,10 @@ from orchestrator.app.media_prepare import Preparation
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.model_files import ModelFiles
 from orchestrator.app.nonces import Nonces
+from orchestrator.app.once import Once
 from orchestrator.app.publish import Publishing
 from orchestrator.app.review import Review
+from orchestrator.app.run_logs import RunLogs
 from orchestrator.app.runs import Runs
 from orchestrator.app.sealing import Sealing
 from orchestrator.app.secrets import Secrets
@@ -55,9 +57,14 @@ class App:
         self.audit = Audit(context)
         self.nonces = Nonces(context)
         self.runs = Runs(context)
+        self.run_logs = RunLogs(context)
         self.dispatcher = Dispatcher(context, self.runs)
         self.engine = Engine(context, Verification(context), Publishing(context), self.dispatcher)
         self.sweeper = Sweeper(Care(context, self.runs, self.sealing, self.library, Thumbnails(context)))
+
+    def once(self, project_id: str, word: str) -> Once:
+        """A request that its sender gave a word, so that it is done once however often it comes."""
+        return Once(self.context, project_id, word)
 
     @property
     def work(self) -> Mapping[str, Callable[[], int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from orchestrator.domain import uploads
+from orchestrator.domain.downloads import served_type
 from orchestrator.domain.errors import Invalid
 from orchestrator.domain.model import Job
 from orchestrator.domain.profile import Profile
@@ -89,7 +89,7 @@ class Context:
     def download_url(self, key: str, name: str, content_type: str, lifetime: timedelta | None = None) -> str:
         """A URL that downloads an object under a name: always as an attachment, of a type that no browser runs."""
         return self.storage.presign_get(
-            key, filename=name, content_type=uploads.served_type(content_type), now=self.clock(),
+            key, filename=name, content_type=served_type(content_type), now=self.clock(),
             expires_in=lifetime or self.timing.download_url_lifetime,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import Invalid, Refused
 from orchestrator.domain.guards import Given
-from orchestrator.domain.model import Job, JobId, Move, Run, RunOutcome
+from orchestrator.domain.model import Job, Move, Run, RunOutcome
 from orchestrator.domain.stages import STAGE_OF_WAITING
 from orchestrator.ports.store import Tx
 
@@ -55,10 +55,10 @@ class Dispatcher:
         """Submit what was started, and what can be started because of it; gives what `dispatch` gives."""
         moves = list(written.moves)
         again = False
-        while written.runs:
+        while runs := written.runs:
             known: dict[str, Job] = {move.after.id: move.after for move in written.moves}
             took_all = written.took_all
-            written = self._runs.submit(written.runs, known, ahead, self if go_on() else None)
+            written = self._runs.submit(runs, known, written.dossiers, ahead, self if go_on() else None)
             moves += written.moves
             # real trainings take their time; only instant ones free slots again at once
             again = bool(written.moves) and took_all
@@ -78,29 +78,27 @@ class Dispatcher:
         A job that one of `moves` leaves waiting takes part in the choice. If it gets a slot, both moves are one write.
         """
         writing = {move.before.id: move for move in moves}
-        started: dict[JobId, Run] = {}
         took_all = False
         for name in sorted(set(pools)):
             pool = self._context.pools.get(name)
-            live = tx.runs.live(name) if pool is not None else {}
-            slots = 0 if pool is None else min(pool.slots - sum(live.values()), self._context.batch)
+            if pool is None:
+                continue
+            held, queued = tx.jobs.queue(name, now, pool.slots, self._context.batch)
+            slots = min(pool.slots - sum(held.values()), self._context.batch)
             if slots <= 0:
                 continue
-            waiting = [*tx.jobs.waiting(name, now, slots), *self._newly_waiting(tx, moves, name, now)]
+            waiting = [*queued, *self._newly_waiting(tx, moves, name, now)]
             projects = sorted({job.project_id for job in waiting})
             shares = tx.keys.shares(projects) if len(projects) > 1 else {}
             chosen = 0
-            for job in pick(waiting, live, shares, slots):
-                planned = self._planned(job, name, now)
-                if planned is not None:
-                    move, started[job.id] = planned
-                    writing[job.id] = joined(writing[job.id], move) if job.id in writing else move
+            for job in pick(waiting, held, shares, slots):
+                start = self._planned(job, name, now)
+                if start is not None:
+                    writing[job.id] = joined(writing[job.id], start) if job.id in writing else start
                     chosen += 1
             took_all |= chosen == slots
         won = tx.jobs.move_many(list(writing.values()))
-        runs = tuple(run for job_id, run in started.items() if job_id in won)
-        tx.runs.add_many(runs, now + self._context.timing.start_grace)
-        return Written(tuple(move for job_id, move in writing.items() if job_id in won), runs, took_all)
+        return Written(tuple(move for job_id, move in writing.items() if job_id in won), took_all)
 
     @staticmethod
     def _newly_waiting(tx: Tx, moves: Sequence[Move], pool: str, now: datetime) -> list[Job]:
@@ -111,7 +109,7 @@ class Dispatcher:
         busy = tx.runs.busy(tried) if tried else set()
         return [job for job in new if job.id not in busy]
 
-    def _planned(self, job: Job, pool: str, now: datetime) -> tuple[Move, Run] | None:
+    def _planned(self, job: Job, pool: str, now: datetime) -> Move | None:
         stage = STAGE_OF_WAITING[job.state]
         run_id = new_id(now)
         attempt = job.attempt + 1
@@ -126,9 +124,10 @@ class Dispatcher:
             started_at=None, ended_at=None, cancel_at=None,
         )  # fmt: skip
         try:
-            return plan(self._context.profile_of(job), job, ask, now), run
+            move = plan(self._context.profile_of(job), job, ask, now)
         except (Invalid, Refused):
             return None  # its profile is gone: it waits until somebody puts it back, and holds up nobody
+        return move._replace(starts=(run, now + self._context.timing.start_grace))
 
 
 def pick(waiting: Sequence[Job], live: Mapping[str, int], shares: Mapping[str, int], free: int) -> list[Job]:

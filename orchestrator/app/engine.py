@@ -6,7 +6,7 @@ carried on in the same pass. Whoever dies in here loses a lease, never a job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -177,7 +177,7 @@ class Engine:
         pools = waited_for(planned, now)
         with context.store.begin() as tx:
             self._dispatcher.lock(tx, pools)
-            moves, record = ahead(tx, planned, now)
+            moves, record = ahead(tx, planned, now, {})
             written = self._dispatcher.write(tx, moves, pools, now)
             won = {move.before.id for move in written.moves}
             record(tx, won)
@@ -200,11 +200,13 @@ class Engine:
             if extra and step.record is not None:
                 step.record(tx, extra)
 
-    def _ahead(self, token: str, tx: Tx, moves: Sequence[Move], now: datetime) -> tuple[list[Move], Record]:
+    def _ahead(
+        self, token: str, tx: Tx, moves: Sequence[Move], now: datetime, known: Mapping[str, Dossier]
+    ) -> tuple[list[Move], Record]:
         """Lease what we carry on, and join to each move what the next step can tell now: one write instead of two."""
         writing = {move.before.id: self._held(token, move, now) for move in moves}
         told: list[Outcome] = []
-        dossiers: dict[str, Dossier] = {}  # nothing that they hold changes between the steps
+        dossiers = dict(known)  # nothing that they hold changes between the steps
         for effect, step in self._steps.items():
             jobs = [m.after for m in writing.values() if m.after.lease_token == token and m.after.effect is effect]
             if step.ahead is None or not jobs:
@@ -212,8 +214,8 @@ class Engine:
             unread = [job.id for job in jobs if job.id not in dossiers]
             if unread:
                 dossiers |= tx.reads.dossiers(unread)
-            known = [job for job in jobs if job.id in dossiers]  # one that is gone loses its move anyway
-            for outcome in step.ahead(known, dossiers):
+            there = [job for job in jobs if job.id in dossiers]  # one that is gone loses its move anyway
+            for outcome in step.ahead(there, dossiers):
                 further = self._planned(token, outcome, now) if outcome.ask is not None else None
                 if further is not None:  # else in its own time, with what may be wrong about it
                     both = joined(writing[further.before.id], further)

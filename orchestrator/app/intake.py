@@ -9,22 +9,32 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple
 
-from orchestrator.app.context import Context, new_id, new_token
+from orchestrator.app.context import Context
 from orchestrator.app.jobs import Jobs, actor_of, hand_over
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
-from orchestrator.app.uploads import Upload, UploadProgress, Uploads, plan_of, supersede, without_media
+from orchestrator.app.uploads import (
+    Upload,
+    UploadProgress,
+    Uploads,
+    begun,
+    due_of,
+    forget,
+    plan_of,
+    signed,
+    supersede,
+    without_media,
+)
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import (
     Invalid,
     Refused,
-    Unavailable,
     UnderstudyError,
     UploadError,
     UploadIncomplete,
@@ -74,7 +84,7 @@ class Intake:
             nonlocal files
             files = [_of_job(file, job) for file in files]
             for file in files:
-                tx.files.add(file, self._due(file))
+                tx.files.add(file, due_of(self._context, file))
 
         try:
             job = self._jobs.create(caller, profile, name, switches=switches, sheet=sheet, also=also)
@@ -123,7 +133,7 @@ class Intake:
                 if old.kind in {file.kind for file in files}
             ]
             for file in files:
-                tx.files.add(file, self._due(file))
+                tx.files.add(file, due_of(self._context, file))
             return move
 
         try:
@@ -279,7 +289,7 @@ class Intake:
             if said:
                 comment_id = tx.comments.add(job_id, at=at, author=caller.name, kind=kind, title=title, text=text)
                 for file in files:
-                    tx.files.add(_with(file, comment_id=comment_id), self._due(file))
+                    tx.files.add(_with(file, comment_id=comment_id), due_of(self._context, file))
             return move
 
         try:
@@ -307,56 +317,32 @@ class Intake:
 
     def _begun(self, project_id: str, wants: Sequence[Want], lifetime: timedelta) -> list[File]:
         """Files whose uploads the store has begun; no row knows of them yet, and no job."""
-        at = self._context.clock()
         agreed = [uploads.plan(None, want.part_count) for want in wants]
-        keys = [f"staging/{new_token()}" for _ in wants]
-        begun: list[tuple[str, str]] = []
+        made: list[File] = []
 
-        def begin(key: str, want: Want) -> str:
-            upload_id = self._context.storage.create_upload(key, want.content_type)
-            begun.append((key, upload_id))
-            return upload_id
+        def begin(want: Want, parts: uploads.PartPlan) -> File:
+            file = begun(
+                self._context, project_id, want.kind, want.name or want.kind.value, parts, lifetime=lifetime,
+                content_type=want.content_type,
+            )  # fmt: skip
+            made.append(file)
+            return file
 
         try:
             if len(wants) > 1:
                 with ThreadPoolExecutor(min(THREADS, len(wants)), "begin-uploads") as pool:
-                    upload_ids = list(pool.map(begin, keys, wants))
-            else:
-                upload_ids = [begin(key, want) for key, want in zip(keys, wants, strict=True)]
+                    return list(pool.map(begin, wants, agreed))
+            return [begin(want, parts) for want, parts in zip(wants, agreed, strict=True)]
         except UnderstudyError:
-            self._abort(begun)
+            self._forget(made)
             raise
-        return [
-            File(
-                id=new_id(at), project_id=project_id, job_id=None, kind=want.kind, state=FileState.OPEN, version=0,
-                name=want.name or want.kind.value, content_type=want.content_type, staging_key=key,
-                upload_id=upload_id, part_count=part.count, part_sizes=(), size_bytes=None, final_key=None, etag=None,
-                sha256=None, created_at=at, expires_at=at + lifetime,
-            )
-            for want, part, key, upload_id in zip(wants, agreed, keys, upload_ids, strict=True)
-        ]  # fmt: skip
 
     def _forget(self, files: Sequence[File]) -> None:
-        self._abort([(file.staging_key, file.upload_id) for file in files])
-
-    def _abort(self, begun: Sequence[tuple[str, str]]) -> None:
-        with suppress(Unavailable):  # no row knows of them: the orphan sweep would find them days later
-            for key, upload_id in begun:
-                self._context.storage.abort_upload(key, upload_id)
-
-    def _due(self, file: File) -> datetime:
-        """One part: its URL dies when a sweep has seen the upload; of more, somebody says that they are all there."""
-        poll_at = file.created_at + self._context.timing.single_part_poll
-        return min(poll_at if file.part_count == 1 else file.expires_at, file.expires_at)
+        for file in files:
+            forget(self._context, file)
 
     def _signed(self, file: File) -> Upload:
-        at = self._context.clock()
-        expires_in = min(self._context.timing.upload_url_lifetime, file.expires_at - at)
-        numbers = plan_of(file).numbers
-        urls = self._context.storage.presign_parts(
-            file.staging_key, file.upload_id, numbers, sizes=None, now=at, expires_in=expires_in
-        )
-        return Upload(file, dict(zip(numbers, urls, strict=True)), at + expires_in)
+        return signed(self._context, file, plan_of(file).numbers)
 
 
 def _of_job(file: File, job: Job) -> File:

@@ -101,14 +101,14 @@ class Library:
 
     def update(
         self, caller: Caller, asset_id: str, *, state: AssetCommand | None = None, share: Share | None = None,
-        attributes: Mapping[str, object] | None = None, properties: Sequence[PropertyChange] = (),
+        attributes: Callable[[Asset], Mapping[str, object]] = lambda _: {}, properties: Sequence[PropertyChange] = (),
         planned: Sequence[Planned] | None = None, **values: object,
     ) -> Asset:  # fmt: skip
         """Change what is given.
 
         Args:
             state: how the state moves.
-            attributes: laid over those there are.
+            attributes: made of the asset as it was, and laid over those it has.
             properties: changes of system properties; of those that the caller may not set nothing comes.
             planned: in the place of what was planned; None leaves that.
             values: name, description, type, tags, asset_order.
@@ -129,7 +129,7 @@ class Library:
                 raise Forbidden(f"an asset of type {asset.type} cannot become one of type {kind}")
             if (kind, name) != (asset.type, asset.name):
                 _check_name(tx, asset, name, kind)
-            kept: Mapping[str, object] = {**asset.attributes, **(attributes or {})}
+            kept: Mapping[str, object] = {**asset.attributes, **attributes(asset)}
             if properties:
                 kept = with_properties(kept, properties, by_the_system=caller.speaks_for_the_system)
             if planned is not None:
@@ -164,14 +164,18 @@ class Library:
         return tx.library.save(asset, **values)
 
     def share(self, caller: Caller, asset_id: str, share: Share, attributes: Mapping[str, object]) -> Asset:
-        """Let others use an asset, or nobody any more."""
-        return self.update(caller, asset_id, share=share, attributes=attributes)
+        """Let others use an asset, or nobody any more. `attributes` are laid over those it has."""
+        return self.update(caller, asset_id, share=share, attributes=lambda _: attributes)
 
-    def find(self, query: AssetQuery) -> tuple[Sequence[tuple[Asset, Sequence[AssetFile]]], int]:
+    def find(self, caller: Caller, query: AssetQuery) -> tuple[Sequence[tuple[Asset, Sequence[AssetFile]]], int]:
         """A page of assets with their files, and the number of all matches.
 
-        Whoever built the query has checked its project.
+        Raises:
+            Forbidden: the query is of a project that the caller may not see.
+            Invalid: the page is too large or too small.
         """
+        if not caller.may_see(query.project_id):
+            raise Forbidden(f"the assets of project {query.project_id} are not for this key")
         if not 1 <= query.limit <= MAX_PAGE:
             raise Invalid(f"the page size is {query.limit}; 1 to {MAX_PAGE} are allowed", field="limit")
         now = self._context.clock()

@@ -96,7 +96,8 @@ def retry_delay(profile: Profile, job: Job, failure: FailureClass) -> timedelta 
 def joined(move: Move, further: Move) -> Move:
     """Both as one write: `further` is a move of the job as `move` leaves it."""
     message = move.message if further.message is None else further.message
-    return move._replace(after=further.after, changes=move.changes + further.changes, message=message)
+    changes = move.changes + further.changes
+    return move._replace(after=further.after, changes=changes, message=message, starts=further.starts)
 
 
 def waits_now(job: Job, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -43,18 +43,32 @@ class Step(NamedTuple):
 
 Record = Callable[[Tx, Collection[JobId]], None]  # given the jobs whose moves were won
 # Within the transaction that writes moves: gives them with what their asker carries on at once, and the recorder of it.
-Ahead = Callable[[Tx, Sequence[Move], datetime], tuple[list[Move], Record]]
+# The dossiers are those that are known by then.
+Ahead = Callable[[Tx, Sequence[Move], datetime, Mapping[str, Dossier]], tuple[list[Move], Record]]
 
 
-def nothing_ahead(_tx: Tx, moves: Sequence[Move], _now: datetime) -> tuple[list[Move], Record]:
+def nothing_ahead(
+    _tx: Tx, moves: Sequence[Move], _now: datetime, _dossiers: Mapping[str, Dossier]
+) -> tuple[list[Move], Record]:
     """Leave what is due to whoever claims it."""
     return list(moves), lambda _tx, _won: None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one transaction wrote: moves, and the runs they started, which have to be submitted."""
+    """What one transaction wrote.
+
+    Attributes:
+        took_all: all slots that were free: there may be more to start as soon as one is free again.
+        dossiers: of moved jobs, as far as they were read. Whoever goes on with a job at once need not read its again:
+            another move of it would make theirs too late.
+    """
 
     moves: tuple[Move, ...] = ()
-    runs: tuple[Run, ...] = ()
-    took_all: bool = False  # all slots that were free: there may be more to start as soon as one is free again
+    took_all: bool = False
+    dossiers: Mapping[str, Dossier] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """What the moves started; it has to be submitted."""
+        return tuple(move.starts[0] for move in self.moves if move.starts is not None)

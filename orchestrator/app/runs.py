@@ -24,6 +24,7 @@ from orchestrator.domain.guards import Given
 from orchestrator.domain.model import Job, Move, Run, RunOutcome
 from orchestrator.domain.retry import INFRASTRUCTURE_CLASSES, FailureClass
 from orchestrator.domain.stages import STAGE_OF_FAILED
+from orchestrator.domain.views import Dossier
 from orchestrator.ports.store import Tx
 from orchestrator.ports.trainer import RunSpec, RunState, RunStatus
 
@@ -32,6 +33,7 @@ Seen = tuple[Run, RunStatus | None]  # a run, and what its backend says of it; N
 # Not the training's fault: back to waiting for another worker, without passing through a failed state.
 _SILENT: Final = INFRASTRUCTURE_CLASSES | {FailureClass.TIMEOUT}
 _GRACE_S: Final = 20.0
+NOTHING_READ: Final[Mapping[str, Dossier]] = {}
 _FINAL: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 
 
@@ -54,6 +56,7 @@ class Runs:
         self,
         runs: Sequence[Run],
         jobs: Mapping[str, Job] | None = None,
+        dossiers: Mapping[str, Dossier] = NOTHING_READ,
         ahead: Ahead = nothing_ahead,
         starter: Starter | None = None,
     ) -> Written:
@@ -61,11 +64,17 @@ class Runs:
 
         Args:
             jobs: as they were written together with the runs, if the caller knows.
+            dossiers: of jobs that the caller has read since they were moved by somebody else.
             ahead: of who carries on the jobs whose runs have ended.
             starter: starts what follows in the transaction that frees a slot; None: somebody else will.
         """
-        specs = self._specs.of(runs, jobs)
-        return self._settle([self._submitted(run, specs.get(run.id)) for run in runs], jobs, ahead, starter)
+        unread = sorted({run.job_id for run in runs} - dossiers.keys())
+        with self._context.store.read() as tx:
+            there = tx.jobs.get_many(sorted({run.job_id for run in runs})) if jobs is None else jobs
+            dossiers = {**dossiers, **tx.reads.dossiers(unread)} if unread else dossiers
+        specs = self._specs.of(runs, there, dossiers)
+        found = [self._submitted(run, specs.get(run.id)) for run in runs]
+        return self._settle(found, jobs, dossiers, ahead, starter)
 
     def _submitted(self, run: Run, spec: RunSpec | str | None) -> Seen:
         if spec is None:
@@ -116,6 +125,7 @@ class Runs:
         self,
         found: Sequence[Seen],
         jobs: Mapping[str, Job] | None = None,
+        dossiers: Mapping[str, Dossier] = NOTHING_READ,
         ahead: Ahead = nothing_ahead,
         starter: Starter | None = None,
     ) -> Written:
@@ -123,18 +133,24 @@ class Runs:
         if not found:
             return Written()
         try:
-            return self._write(found, jobs, ahead, starter)
+            return self._write(found, jobs, dossiers, ahead, starter)
         except DatabaseUnavailable:
             raise
         except Exception as exc:  # noqa: BLE001  what cannot be written must not hold up the others
             if len(found) > 1:
-                return Written(tuple(move for each in found for move in self._settle([each], None, ahead).moves))
+                alone = [self._settle([each], None, dossiers, ahead) for each in found]
+                return Written(tuple(move for written in alone for move in written.moves))
             run = found[0][0]  # stays as it is in the ledger, and is looked at again
             self.report("run_not_settled", {"run_id": run.id, "job_id": run.job_id, "error": repr(exc)})
             return Written()
 
     def _write(
-        self, found: Sequence[Seen], jobs: Mapping[str, Job] | None, ahead: Ahead, starter: Starter | None
+        self,
+        found: Sequence[Seen],
+        jobs: Mapping[str, Job] | None,
+        dossiers: Mapping[str, Dossier],
+        ahead: Ahead,
+        starter: Starter | None,
     ) -> Written:
         now = self._context.clock()
         judged = [self._judged(run, status, now) for run, status in found]
@@ -150,12 +166,14 @@ class Runs:
             # what a look at the pinned hashes has changed is planned anew
             changed = {after.id for after, (before, _) in zip(seen, judged, strict=True) if after is not before}
             moves = [move for run_id, move in planned.items() if run_id in won and run_id not in changed]
-            moves, record = ahead(tx, moves, now)
+            dossiers = _with_made(dossiers, [run for run in seen if run.id in won])
+            moves, record = ahead(tx, moves, now, dossiers)
             written = starter.write(tx, moves, pools, now) if starter else Written(self._won(tx, moves))
             kept = {move.before.id for move in written.moves}
             record(tx, kept)
             late = [run for run in seen if run.id in won and run.ended_at is not None and run.job_id not in kept]
-            written = replace(written, moves=(*written.moves, *self._late(tx, late, now)))
+            known: dict[str, Dossier] = {job_id: dossiers[job_id] for job_id in kept if job_id in dossiers}
+            written = replace(written, moves=(*written.moves, *self._late(tx, late, now)), dossiers=known)
         for run in seen:
             if run.id not in won:
                 self._disown(run)
@@ -291,6 +309,16 @@ class Runs:
     def retry_delay(self, job: Job, failure: FailureClass) -> timedelta | None:
         """How long the stage waits for its next try, None when it has none left."""
         return retry_delay(self._context.profile_of(job), job, failure)
+
+
+def _with_made(dossiers: Mapping[str, Dossier], written: Iterable[Run]) -> dict[str, Dossier]:
+    """`dossiers`, with what those of the runs have made that ended well."""
+    told = dict(dossiers)
+    for run in written:
+        if run.outcome is RunOutcome.SUCCEEDED and run.job_id in told:
+            dossier = told[run.job_id]
+            told[run.job_id] = dossier._replace(made={**dossier.made, run.stage: run})
+    return told
 
 
 def _details(run: Run) -> dict[str, object]:

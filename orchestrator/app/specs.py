@@ -29,21 +29,16 @@ class Specs:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def of(self, runs: Sequence[Run], jobs: Mapping[str, Job] | None = None) -> dict[str, RunSpec | str]:
-        """The spec of every run by run id, or why it has none. At most two statements for any number of runs.
+    def of(
+        self, runs: Sequence[Run], jobs: Mapping[str, Job], dossiers: Mapping[str, Dossier]
+    ) -> dict[str, RunSpec | str]:
+        """The spec of every run by run id, or why it has none.
 
-        A run whose job was deleted this moment is left out: nobody wants it.
-
-        Args:
-            jobs: of the runs, if the caller knows them.
+        A run whose job is not there any more, since it was deleted this moment, is left out: nobody wants it.
         """
-        ids = sorted({run.job_id for run in runs})
-        with self._context.store.read() as tx:
-            jobs = tx.jobs.get_many(ids) if jobs is None else jobs
-            dossiers = tx.reads.dossiers(ids)
         found: dict[str, RunSpec | str] = {}
         for run in runs:
-            if run.job_id in jobs:
+            if run.job_id in jobs and run.job_id in dossiers:
                 settings = self._settings(jobs[run.job_id], run)
                 found[run.id] = (
                     settings if isinstance(settings, str) else self._spec(run, settings, dossiers[run.job_id])

@@ -261,6 +261,8 @@ class Uploads:
         if self._media.bind_named(caller, job_id, detail.sheet.attributes):
             detail = self._jobs.show(caller, job_id)
         problems: dict[FileKind, str] = {}
+        # holds until the job is moved: the write loses then, and the next try reads anew
+        read = [detail]
         for file in detail.files:
             if file.kind is FileKind.ATTACHMENT or file.kind in BY_ADMINS:
                 continue
@@ -268,13 +270,14 @@ class Uploads:
             if file.state is FileState.SEALING:
                 problems[file.kind] = f"the {name} is being sealed at this moment: submit again in a minute"
             if file.state is FileState.OPEN:
+                read.clear()
                 try:
                     self._sealing.seal(file, caller)
                 except UploadError as exc:
                     problems[file.kind] = f"the {name} is not all there: {exc.message}"
 
         def work(tx: Tx) -> Move:
-            now = tx.reads.detail(job_id, None)
+            now = read.pop() if read else tx.reads.detail(job_id, None)
             job, profile = now.job, self._context.profile_of(now.job)
             sealed = [file for file in now.files if file.state is FileState.SEALED]
             held = frozenset(file.kind for file in sealed)

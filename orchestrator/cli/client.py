@@ -15,6 +15,10 @@ from orchestrator.cli.failures import CliError, Exit, exit_of
 PREFIX: Final = "/api/v1"
 ATTEMPTS: Final = 4
 FIRST_PAUSE_S: Final = 0.3
+LONGEST_PAUSE_S: Final = 30.0  # who is told to come again later than this is told so, and does not wait
+DIRECT: Final[Mapping[str, None]] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
+"""Mounts for httpx: a proxy of the environment leads nowhere for what runs on this machine."""
+
 _BUSY: Final = frozenset({429, 502, 503, 504})
 _BY_STATUS: Final = {400: Exit.USAGE, 401: Exit.FORBIDDEN, 403: Exit.FORBIDDEN, 404: Exit.NOT_FOUND, 422: Exit.USAGE}
 
@@ -59,6 +63,7 @@ class Api:
             headers={"Authorization": f"Bearer {connection.token}", "User-Agent": "understudy-cli"},
             timeout=httpx.Timeout(60, connect=5),
             transport=transport,
+            mounts=DIRECT if transport is None else None,
         )
 
     def __enter__(self) -> Self:
@@ -94,7 +99,7 @@ class Api:
 
     def _ask(self, method: str, path: str, **options: Any) -> Json:  # noqa: ANN401  passed on to httpx
         for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
+            last, pause_s = attempt == ATTEMPTS - 1, FIRST_PAUSE_S * 2**attempt
             try:
                 answer = self._http.request(method, path, **options)
             except httpx.HTTPError as exc:
@@ -103,10 +108,16 @@ class Api:
                     said = f"no API answers at {self.endpoint} ({type(exc).__name__})"
                     raise CliError(said, Exit.UNREACHABLE, hint=hint) from exc
             else:
-                if last or answer.status_code not in _BUSY:
+                pause_s = max(pause_s, _told_to_wait_s(answer))
+                if last or answer.status_code not in _BUSY or pause_s > LONGEST_PAUSE_S:
                     return _document(answer)
-            self._sleep(FIRST_PAUSE_S * 2**attempt)
+            self._sleep(pause_s)
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+
+def _told_to_wait_s(answer: httpx.Response) -> float:
+    told = answer.headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() else 0.0  # a proxy may send a date, which we do not read
 
 
 def _document(answer: httpx.Response) -> Json:

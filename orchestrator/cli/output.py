@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH: Final = 200  # of tables in files and pipes
+_COMMANDS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # but tab and line end
 
 
 def emit(document: object) -> None:
@@ -24,6 +26,14 @@ def emit(document: object) -> None:
     sys.stdout.flush()
 
 
+def harmless(text: str) -> str:
+    """The text with whatever could command a terminal, or turn the order of letters, written as an escape.
+
+    What jobs, files and comments are called is up to strangers; a reviewer's terminal must not obey them.
+    """
+    return _COMMANDS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def printable(text: str) -> str:
     """The text with whatever could end a line or command a terminal written as an escape."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
@@ -31,13 +41,18 @@ def printable(text: str) -> str:
 
 def say(text: str = "") -> None:
     """A plain line for people on standard output."""
-    sys.stdout.write(text + "\n")
+    pour(text + "\n")
+
+
+def pour(text: str) -> None:
+    """Text as it comes, for people on standard output; a line may go on with the next call."""
+    sys.stdout.write(harmless(text))
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Something on the side; never mixes with results."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(harmless(text) + "\n")
     sys.stderr.flush()
 
 
@@ -61,7 +76,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for heading in headings:
         shown.add_column(heading, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        shown.add_row(*(Text("" if cell is None else harmless(str(cell))) for cell in row))
     console().print(shown)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import httpx
 
-from orchestrator.cli.client import Api, ApiError, Json
+from orchestrator.cli.client import DIRECT, Api, ApiError, Json
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.domain import uploads
 
@@ -250,7 +250,8 @@ def _sent(
     """The sealed file, and the URLs that were used."""
     total = path.stat().st_size
     progress = on_start(total, total - sum(part.size_bytes for part in missing), len(missing))
-    with httpx.Client(timeout=httpx.Timeout(120, connect=10), transport=transport) as http:
+    mounts = DIRECT if transport is None else None
+    with httpx.Client(timeout=httpx.Timeout(120, connect=10), transport=transport, mounts=mounts) as http:
         sender = Sender(api, str(file["id"]), http, _one_at_a_time(progress), sleep, dict(urls))
         sender.send(missing, threads)
     return _sealed(api, str(file["id"]), sleep), sender.urls

@@ -32,7 +32,7 @@ def follow(
     Raises:
         CliError: the time is over (exit code 6), or the API said no.
     """
-    began_s, pause_s, last = clock(), SHORTEST_S, None
+    began_s, pause_s, last, state = clock(), SHORTEST_S, None, "not known"
     answered_s: float | None = None
     while True:
         try:
@@ -41,17 +41,17 @@ def follow(
             away = exc.exit_code is Exit.UNREACHABLE and answered_s is not None and clock() - answered_s < AWAY_S
             if not away:
                 raise
-            sleep(LONGEST_S)
-            continue
-        answered_s = clock()
-        seen = (job["version"], job["state"], progress_of(job), job.get("message"))
-        if seen != last:
-            last, pause_s = seen, SHORTEST_S
-            yield job
+            pause_s = LONGEST_S
         else:
-            pause_s = min(LONGEST_S, pause_s * 1.3)
+            answered_s, state = clock(), job["state"]
+            seen = (job["version"], state, progress_of(job), job.get("message"))
+            if seen != last:
+                last, pause_s = seen, SHORTEST_S
+                yield job
+            else:
+                pause_s = min(LONGEST_S, pause_s * 1.3)
         if timeout_s is not None and clock() - began_s > timeout_s:
-            raise CliError(f"job {job_id} is still {job['state']} after {timeout_s:g} s", Exit.TIMEOUT)
+            raise CliError(f"job {job_id} is still {state} after {timeout_s:g} s", Exit.TIMEOUT)
         sleep(pause_s)
 
 

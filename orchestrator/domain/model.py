@@ -67,6 +67,7 @@ class Move(NamedTuple):
     Attributes:
         fence: the lease token the job must still carry; None where the mover holds no lease.
         message: replaces the sheet's message; None leaves it.
+        starts: the run that is in the ledger from this move on, and when somebody looks for it at the latest.
     """
 
     before: Job
@@ -74,6 +75,7 @@ class Move(NamedTuple):
     changes: tuple[Change, ...]
     fence: str | None = None
     message: str | None = None
+    starts: tuple[Run, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,16 +171,3 @@ def _listed(numbers: Iterable[int], most: int = 10) -> str:
     numbers = list(numbers)
     shown = ", ".join(str(number) for number in numbers[:most])
     return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"
-
-
-_SERVED: Final = frozenset({"application/pdf", "application/zip", "application/json", "text/plain"})
-_SERVED_GROUPS: Final = ("video/", "audio/", "image/")
-_RUNS: Final = frozenset({"image/svg+xml"})  # a picture that may carry scripts
-OPAQUE: Final = "application/octet-stream"
-
-
-def served_type(content_type: str) -> str:
-    """The type that a download is served with: the uploader's own where no browser runs it, else opaque bytes."""
-    plain = content_type.partition(";")[0].strip().lower()
-    harmless = plain in _SERVED or (plain.startswith(_SERVED_GROUPS) and plain not in _RUNS)
-    return plain if harmless else OPAQUE

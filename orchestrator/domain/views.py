@@ -25,6 +25,18 @@ class Dossier(NamedTuple):
     made: Mapping[str, Run]
 
 
+class Queue(NamedTuple):
+    """Who has a pool, and who wants it.
+
+    Attributes:
+        held: project -> how many slots its runs hold, counted from what really runs.
+        waiting: of every project the jobs that come first, as many as there are slots to give out.
+    """
+
+    held: Mapping[str, int]
+    waiting: Sequence[Job]
+
+
 @dataclass(frozen=True, slots=True)
 class JobQuery:
     """Which jobs, in which order, which page.

@@ -24,11 +24,15 @@ class Readiness:
     Args:
         checks: each raises when its part does not answer.
         necessary: names without which nothing can be served; the others only make things worse.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, checks: Mapping[str, Check], necessary: frozenset[str]) -> None:
+    def __init__(
+        self, checks: Mapping[str, Check], necessary: frozenset[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._checks = dict(checks)
         self._necessary = necessary
+        self._clock = clock
         self._lock = threading.Lock()
         self._kept: tuple[float, dict[str, str]] | None = None
         self._busy: dict[str, Future[None]] = {}
@@ -37,8 +41,9 @@ class Readiness:
     def look(self) -> tuple[bool, dict[str, str]]:
         """Whether requests can be served, and "ok" or what is wrong of every part."""
         with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_S:
-                self._kept = (time.monotonic(), self._run())
+            if self._kept is None or self._clock() - self._kept[0] > KEPT_S:
+                found = self._run()
+                self._kept = self._clock(), found  # its age counts from the end: whoever waited meanwhile gets it too
             found = self._kept[1]
         return all(found[name] == "ok" for name in self._necessary), found
 

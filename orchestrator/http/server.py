@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio.to_thread
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from orchestrator.dialects.metastudio.app import PREFIX as METASTUDIO_PREFIX
 from orchestrator.dialects.metastudio.app import MetaStudio
 from orchestrator.dialects.native import problems
 from orchestrator.dialects.native.app import PREFIX, create_native
+from orchestrator.domain.downloads import OPAQUE
 from orchestrator.domain.errors import UnderstudyError
 from orchestrator.http.edge import Edge
 from orchestrator.http.health import Readiness
@@ -32,7 +34,9 @@ from orchestrator.http.routing import ActionRoute, WholeMount, form_of
 from orchestrator.settings import Settings
 from orchestrator.version import our_version
 
-GZIP_FROM_BYTES = 1024
+GZIP_FROM_BYTES: Final = 1024
+# Models are dense already: packing gigabytes of them again costs a core, and the length of the answer.
+_SENT_AS_IT_IS: Final = (*DEFAULT_EXCLUDED_CONTENT_TYPES, OPAQUE)
 
 log = structlog.get_logger()
 
@@ -70,7 +74,9 @@ def create_asgi(settings: Settings, *, app: App | None = None) -> Starlette:
     native = create_native(app, version=our_version(), idempotency_lifetime=settings.api.idempotency_lifetime)
     asgi.router.routes += [WholeMount(PREFIX, native), WholeMount(METASTUDIO_PREFIX, MetaStudio(app))]
     asgi.router.routes.insert(0, ActionRoute(Ims(app)))
-    asgi.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5)
+    asgi.add_middleware(
+        GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=5, exclude_content_types=_SENT_AS_IT_IS
+    )
     asgi.add_middleware(
         Edge,
         body_limit=settings.api.body_limit,

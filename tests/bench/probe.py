@@ -9,9 +9,10 @@ from typing import Final
 from orchestrator.adapters.media import sandbox
 from orchestrator.adapters.media.prober import SandboxedProber
 from orchestrator.adapters.media.sandbox import Limits
-from orchestrator.adapters.media.sources import LocalFile, StoredObject
+from orchestrator.adapters.media.sources import LocalFile
 from orchestrator.adapters.s3.options import S3Options
 from orchestrator.adapters.s3.storage import S3Storage
+from orchestrator.app.stored import StoredObject
 from orchestrator.domain.media import MediaKind, check
 from orchestrator.ports.prober import ByteSource
 from tests.bench.rows import Row, at_most, row

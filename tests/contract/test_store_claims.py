@@ -127,22 +127,34 @@ def test_the_queue_gives_of_every_project_its_first_by_priority_then_age(store: 
         queued(6, lease_token="x", lease_until=UNTIL), due(50),
     )  # fmt: skip
     with store.read() as tx:
-        first = tx.jobs.waiting("gpu", NOW, 3)
+        held, first = tx.jobs.queue("gpu", NOW, 3, 9)
+        assert held == {}
         assert {(job.project_id, job.id) for job in first} == {
             ("project-1", "project-1-007"), ("project-1", "project-1-004"), ("project-1", "project-1-003"),
             ("project-2", "project-2-001"),
         }  # fmt: skip
         assert tx.jobs.waiting_pools() == ["gpu", "other"]
-        assert tx.jobs.waiting("none", NOW, 3) == []
+        assert tx.jobs.queue("none", NOW, 3, 9) == ({}, [])
 
 
 def test_a_job_whose_former_run_still_lives_waits_on(store: Store) -> None:
     [job] = add(store, queued(1))
     with store.begin() as tx:
-        tx.runs.add_many([a_run(id="r", job_id=job.id)], NOW)
-        assert tx.jobs.waiting("gpu", NOW, 3) == []
+        tx.runs.add_many([(a_run(id="r", job_id=job.id), NOW)])
+        assert tx.jobs.queue("gpu", NOW, 3, 9) == ({"project-1": 1}, [])
         tx.runs.save_many([(tx.runs.get("r"), None)])
-        assert tx.jobs.waiting("gpu", NOW, 3) == [job]
+        assert tx.jobs.queue("gpu", NOW, 3, 9) == ({}, [job])
+
+
+def test_no_more_wait_in_the_queue_than_there_are_slots_to_give_out(store: Store) -> None:
+    one, two, three = add(store, *(queued(n, priority=-n) for n in range(3)))
+    with store.begin() as tx:
+        tx.runs.add_many([(a_run(id="r", job_id=three.id), NOW)])
+        assert tx.jobs.queue("gpu", NOW, 3, 9).waiting == [one, two]
+        assert tx.jobs.queue("gpu", NOW, 2, 9).waiting == [one]
+        assert tx.jobs.queue("gpu", NOW, 3, 1).waiting == [one]
+        assert tx.jobs.queue("gpu", NOW, 1, 9) == ({"project-1": 1}, [])
+        assert tx.jobs.queue("gpu", NOW, 0, 9) == ({"project-1": 1}, [])
 
 
 def test_a_lease_is_for_one_until_it_ends_or_runs_out(store: Store) -> None:

@@ -12,7 +12,7 @@ from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Job
 from orchestrator.domain.states import JobState
 from orchestrator.ports.store import Store
-from tests.builders import NOW, a_move, added
+from tests.builders import NOW, a_move, a_run, added
 from tests.contract.stores import store
 
 __all__ = ["store"]
@@ -72,6 +72,22 @@ def test_of_many_moves_the_stale_ones_are_left_out(store: Store) -> None:
     with store.read() as tx:
         assert tx.reads.counts(None) == {S.AUTO_VERIFYING: 1, S.MANUAL_VERIFYING: 2}
         assert [entry.target for entry in tx.reads.log(two.id)] == [S.WAIT_FILE_UPLOAD, S.AUTO_VERIFYING]
+
+
+def test_a_run_is_in_the_ledger_only_if_the_move_that_starts_it_is_won(store: Store) -> None:
+    one, late = added(store), added(store)
+    with store.begin() as tx:
+        tx.jobs.move(a_move(late, S.AUTO_VERIFYING))
+    starts = [
+        a_move(job, S.TRAINING)._replace(starts=(a_run(id=f"run of {job.id}", key=job.id, job_id=job.id), NOW))
+        for job in (one, late)
+    ]
+    with store.begin() as tx:
+        assert tx.jobs.move_many(starts) == {one.id}
+    with store.read() as tx:
+        assert [run.id for run in tx.runs.of_job(one.id)] == [f"run of {one.id}"]
+        assert [run.job_id for run in tx.runs.due(NOW, 5)] == [one.id]
+        assert tx.runs.of_job(late.id) == []
 
 
 def test_a_fence_keeps_out_whoever_lost_the_lease(store: Store) -> None:

@@ -79,7 +79,7 @@ def test_only_sealed_attachments_that_are_free_are_attached(store: Store) -> Non
 def test_runs_are_written_by_compare_and_set(store: Store) -> None:
     run = a_run(outcome=RunOutcome.STARTING)
     with store.begin() as tx:
-        tx.runs.add_many([run], NOW)
+        tx.runs.add_many([(run, NOW)])
         assert tx.runs.claim(NOW - SECOND, NOW, 5) == []
         assert tx.runs.claim(NOW, NOW + SECOND, 5) == [replace(run, artefacts=[])]
         assert tx.runs.claim(NOW, NOW + SECOND, 5) == []
@@ -97,7 +97,7 @@ def test_runs_are_written_by_compare_and_set(store: Store) -> None:
 
 def test_a_live_run_is_asked_to_stop_once(store: Store) -> None:
     with store.begin() as tx:
-        tx.runs.add_many([a_run()], NOW + SECOND)
+        tx.runs.add_many([(a_run(), NOW + SECOND)])
         assert tx.runs.ask_to_stop(JOB_ID, NOW) == 1
         assert tx.runs.ask_to_stop(JOB_ID, NOW) == 0
         assert [run.cancel_at for run in tx.runs.due(NOW, 5)] == [NOW]
@@ -109,7 +109,8 @@ def test_the_newest_success_of_each_stage_counts_until_other_material_comes(stor
         for n, stage in enumerate(("training", "training", "compile"), start=1)
     ]
     with store.begin() as tx:
-        tx.runs.add_many([*done, a_run("compile", RunOutcome.FAILED, id="r4", key="k4", attempt=4)], NOW)
+        failed = a_run("compile", RunOutcome.FAILED, id="r4", key="k4", attempt=4)
+        tx.runs.add_many([(run, NOW) for run in (*done, failed)])
         assert {s: r.id for s, r in tx.runs.succeeded([JOB_ID])[JOB_ID].items()} == {"training": "r2", "compile": "r3"}
         tx.runs.supersede(JOB_ID)
         assert tx.runs.succeeded([JOB_ID]) == {JOB_ID: {}}
@@ -117,7 +118,7 @@ def test_the_newest_success_of_each_stage_counts_until_other_material_comes(stor
 
 def test_what_a_failed_run_left_is_tidied_once(store: Store) -> None:
     with store.begin() as tx:
-        tx.runs.add_many([a_run(outcome=RunOutcome.STARTING)], NOW)
+        tx.runs.add_many([(a_run(outcome=RunOutcome.STARTING), NOW)])
         tx.runs.save_many([(replace(tx.runs.get("run-1"), outcome=RunOutcome.FAILED, ended_at=NOW), None)])
         assert tx.runs.ended_before(NOW, 5) == []
         assert [run.id for run in tx.runs.ended_before(NOW + SECOND, 5)] == ["run-1"]

@@ -70,8 +70,7 @@ POINTS: Final[Mapping[str, Point]] = {
     "claimed, not yet checked": (Verification, "verify", "before"),
     "checked, not yet written": (Verification, "verify", "after"),
     "moves written, not committed": (SqlJobs, "move_many", "after"),
-    # submitting and watching a run
-    "runs in the ledger, not committed": (SqlRuns, "add_many", "after"),
+    # submitting and watching a run; it is in the ledger by the write of its move
     "run in the ledger, not submitted": (LocalBackend, "submit", "before"),
     "run submitted, nobody knows": (LocalBackend, "submit", "after"),
     "run claimed for a look, not committed": (SqlRuns, "claim", "after"),

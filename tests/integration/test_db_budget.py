@@ -61,4 +61,4 @@ def test_a_single_job_is_written_three_times_after_its_submit(world: World) -> N
     # started, ended and started again, ended and published; on SQLite the claim is a transaction too, and a write of
     # moves is three statements
     assert asked.commits == (3 if on_postgresql else 4)
-    assert len(asked.statements) <= (18 if on_postgresql else 22), asked.statements
+    assert len(asked.statements) <= (12 if on_postgresql else 18), asked.statements

@@ -48,7 +48,7 @@ def test_jobs(database: Database) -> None:
 def test_runs(database: Database) -> None:
     jobs = [added(database, JobState.TRAINING) for _ in range(4)]
     with database.begin() as tx:
-        tx.runs.add_many([a_run(id=job.id, key=job.id, job_id=job.id) for job in jobs], NOW)
+        tx.runs.add_many([(a_run(id=job.id, key=job.id, job_id=job.id), NOW) for job in jobs])
     with database.begin() as tx:
         assert len(tx.runs.claim(NOW, UNTIL, 1)) == 1
 

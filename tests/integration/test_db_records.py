@@ -32,15 +32,15 @@ def database(database_url: str) -> Iterator[Database]:
 
 def test_a_try_of_a_stage_is_there_once(database: Database) -> None:
     with database.begin() as tx:
-        tx.runs.add_many([a_run()], NOW)
+        tx.runs.add_many([(a_run(), NOW)])
     with pytest.raises(sa.exc.IntegrityError), database.begin() as tx:
-        tx.runs.add_many([a_run(id="run-2", key="another")], NOW)
+        tx.runs.add_many([(a_run(id="run-2", key="another"), NOW)])
 
 
 def test_everything_about_a_job_comes_in_one_statement(database: Database) -> None:
     with database.begin() as tx:
         tx.files.add(a_file(), None)
-        tx.runs.add_many([a_run()], NOW)
+        tx.runs.add_many([(a_run(), NOW)])
         tx.comments.add(JOB_ID, at=NOW, author="ada", kind=CommentType.USER_COMMENT, title="t", text="x")
     with asked_of(database) as asked, database.read() as tx:
         detail = tx.reads.detail(JOB_ID, "project-1")

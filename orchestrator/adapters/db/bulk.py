@@ -32,6 +32,11 @@ def source(dialect: str, columns: Mapping[str, str], parameter: str = "rows") ->
     return f"(SELECT {listed} FROM json_each(:{parameter})) AS v"  # noqa: S608  only our own column names
 
 
+def giving(statement: sa.TextClause, *names: str) -> sa.TextualSelect:
+    """`statement`, whose rows have these columns: told once, they are not found out anew at each execution."""
+    return statement.columns(*(sa.column(name) for name in names))
+
+
 def rows_json(rows: Sequence[Mapping[str, object]]) -> str:
     """The parameter for `source`: instants as text, everything else as JSON has it.
 

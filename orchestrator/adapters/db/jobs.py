@@ -5,6 +5,7 @@ Nothing here assigns a state: every write says which version it has seen, and on
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,8 +15,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among, listed, rows_json
-from orchestrator.adapters.db.claims_sql import WAITING_POOLS_SQL, claim_sql, waiting_sql
+from orchestrator.adapters.db.claims_sql import WAITING_POOLS_SQL, claim_sql, queue_sql
 from orchestrator.adapters.db.moves_sql import count_sql, log_rows, log_sql, moved
+from orchestrator.adapters.db.runs import SqlRuns, new_rows
 from orchestrator.adapters.db.tables import jobs, operation_log
 from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.commands import Effect
@@ -23,6 +25,7 @@ from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
+from orchestrator.domain.views import Queue
 
 JOB_COLUMNS: Final = tuple(jobs.c[name] for name in Job._fields)
 COUNT_SHARDS: Final = 8
@@ -116,9 +119,10 @@ class SqlJobs:
             self._connection.execute(sa.update(jobs).where(jobs.c.id == move.before.id).values(**sheet))
 
     def move_many(self, moves: Sequence[Move]) -> set[JobId]:
-        """Write many moves with their log lines and counts; gives the ids that were won. The losers are unchanged.
+        """Write many moves with their log lines, counts and the runs that they start; gives the ids that were won.
 
-        One statement on PostgreSQL; three on SQLite, which has no writes in a WITH, and no round trips to save.
+        The losers are unchanged. One statement on PostgreSQL; up to four on SQLite, which has no writes in a WITH, and
+        no round trips to save.
         """
         if not moves:
             return set()
@@ -126,10 +130,14 @@ class SqlJobs:
         log = ((move.before.id, change) for move in moves for change in move.changes)
         if self._dialect == "postgresql":
             parameters = {"rows": rows_json(rows), "log": rows_json(log_rows(log)), "shard": self._shard}
+            starts = [move.starts for move in moves if move.starts is not None]
+            if starts:
+                parameters["runs"] = new_rows(starts)
             return set(self._connection.execute(statement, parameters).scalars().all())
         won: set[JobId] = set(self._connection.execute(statement, {"rows": rows_json(rows)}).scalars().all())
         self._log((job_id, change) for job_id, change in log if job_id in won)
         deltas: Counter[tuple[str, JobState]] = Counter()
+        SqlRuns(self._connection).add_many([m.starts for m in moves if m.starts is not None and m.before.id in won])
         for before, after, *_ in moves:
             if before.id in won:
                 deltas[before.project_id, before.state] -= 1
@@ -238,11 +246,21 @@ class SqlJobs:
         )
         return [(row.id, row.effect) for row in self._connection.execute(query)]
 
-    def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
-        """Jobs that wait for a slot of `pool`: of every project its first `per_project` by priority, then age."""
-        parameters = {"pool": pool, "now": now, "n": per_project, **self._mine()}
-        statement = waiting_sql(self._dialect, of_profiles=self._profiles is not None)
-        return readable(job_from, self._connection.execute(statement, parameters).all())
+    def queue(self, pool: str, now: datetime, slots: int, limit: int) -> Queue:
+        """Who holds the `slots` of `pool`, and who waits for the free ones, of which at most `limit` are given out.
+
+        Of every project that waits its first jobs by priority, then age: as many as there are slots to give out.
+        """
+        parameters = {"pool": pool, "now": now, "slots": slots, "limit": limit, **self._mine()}
+        held: dict[str, int] = {}
+        waiting: list[Job] = []
+        statement = queue_sql(self._dialect, of_profiles=self._profiles is not None)
+        for told, *job in self._connection.execute(statement, parameters).all():
+            if told is None:
+                waiting += readable(job_from, [job])
+            else:
+                held = json.loads(told) if isinstance(told, str) else told
+        return Queue(held, waiting)
 
     def waiting_pools(self) -> list[str]:
         """Pools that somebody waits for."""

@@ -8,7 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import source
+from orchestrator.adapters.db.bulk import giving, source
+from orchestrator.adapters.db.runs import add_sql
 from orchestrator.adapters.db.types import to_text
 from orchestrator.domain.model import Change, Job, Move
 
@@ -35,10 +36,10 @@ _LOGGED: Final = {
 _ADD_UP: Final = "ON CONFLICT (project_id, state, shard) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs"
 
 
-def moved(dialect: str, moves: Sequence[Move]) -> tuple[sa.TextClause, list[dict[str, object]]]:
+def moved(dialect: str, moves: Sequence[Move]) -> tuple[sa.TextualSelect, list[dict[str, object]]]:
     """The statement that writes `moves` and gives the ids that were won, and its rows.
 
-    On PostgreSQL it writes log lines and counts as well, and takes them as `log` and `shard`.
+    On PostgreSQL it writes log lines, counts and the runs that start as well, and takes `log`, `shard` and `runs`.
     """
     changed = [
         (name, at)
@@ -46,7 +47,7 @@ def moved(dialect: str, moves: Sequence[Move]) -> tuple[sa.TextClause, list[dict
         if name in _ALWAYS or (name in _MOVED and any(move.before[at] != move.after[at] for move in moves))
     ]
     rows: list[dict[str, object]] = []
-    for before, after, changes, fence, message in moves:
+    for before, after, changes, fence, message, _ in moves:
         row: dict[str, object] = {name: after[at] for name, at in changed}
         at = to_text(changes[-1].at)
         # a stay leaves the clock of the state alone; a submit also moves the clocks people see
@@ -60,7 +61,8 @@ def moved(dialect: str, moves: Sequence[Move]) -> tuple[sa.TextClause, list[dict
         )  # fmt: skip
         rows.append(row)
     rare = tuple(name for name in _RARE if any(row[name] for row in rows))
-    return _move_sql(dialect, tuple(name for name, _ in changed), rare), rows
+    starting = any(move.starts is not None for move in moves)
+    return _move_sql(dialect, tuple(name for name, _ in changed), rare, starting), rows
 
 
 def log_rows(entries: Iterable[tuple[str, Change]]) -> list[dict[str, object]]:
@@ -80,7 +82,7 @@ def log_rows(entries: Iterable[tuple[str, Change]]) -> list[dict[str, object]]:
 
 
 @lru_cache(maxsize=256)
-def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa.TextClause:
+def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...], starting: bool) -> sa.TextualSelect:  # noqa: FBT001
     """The write of a batch of moves that change `moved`; of _RARE only the marks that some move has."""
     marks = {name: kind for name, kind in _MARKS.items() if name not in _RARE or name in rare}
     sets = {name: f"v.{name}" for name in moved} | {
@@ -107,10 +109,11 @@ def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa
           AND (v.fence IS NULL OR jobs.lease_token = v.fence)
         RETURNING jobs.id"""  # noqa: S608  only our own column names
     if dialect == "sqlite":
-        return sa.text(update)
+        return giving(sa.text(update), "id")
+    started = f", started AS ({add_sql(dialect)} JOIN moved ON moved.id = v.job_id)" if starting else ""
     # The lines of one move are numbered in their order, and counts are added to in the order of their key, so that two
     # transactions cannot deadlock.
-    return sa.text(f"""
+    statement = f"""
         WITH moved AS ({update}, jobs.project_id, v.was, v.state),
         logged AS (
           INSERT INTO operation_log ({", ".join(_LOGGED)})
@@ -123,9 +126,10 @@ def _move_sql(dialect: str, moved: tuple[str, ...], rare: tuple[str, ...]) -> sa
             SELECT project_id, was AS state, -1 AS n FROM moved UNION ALL SELECT project_id, state, 1 FROM moved
           ) AS d GROUP BY project_id, state HAVING sum(n) <> 0 ORDER BY project_id, state
           {_ADD_UP}
-        )
+        ){started}
         SELECT id FROM moved
-    """)  # noqa: S608  only our own column names
+    """  # noqa: S608  only our own column names
+    return giving(sa.text(statement), "id")
 
 
 @lru_cache

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.adapters.db.bulk import among, rows_json, source
+from orchestrator.adapters.db.bulk import among, giving, rows_json, source
 from orchestrator.adapters.db.tables import (
     access_keys,
     asset_files,
@@ -138,6 +139,28 @@ class SqlComments:
         return int(self._connection.execute(statement.returning(comments.c.id)).scalar_one())
 
 
+@lru_cache
+def _publish_sql(dialect: str) -> sa.TextualSelect:
+    attributes = "json(v.attributes)" if dialect == "sqlite" else "v.attributes"
+    columns = {
+        "id": "text", "project_id": "text", "job_id": "text", "type": "text", "state": "text", "name": "text",
+        "description": "text", "attributes": "json", "at": "at", "app_user_id": "text",
+    }  # fmt: skip
+    statement = f"""
+        INSERT INTO assets
+          (id, project_id, job_id, type, state, version, name, description, attributes, app_user_id,
+           created_at, updated_at)
+        SELECT v.id, v.project_id, v.job_id, v.type, v.state, 0, v.name, v.description, {attributes}, v.app_user_id,
+          v.at, v.at
+        FROM {source(dialect, columns)} WHERE true
+        ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, name = excluded.name,
+          attributes = excluded.attributes, updated_at = excluded.updated_at, version = assets.version + 1,
+          deleted_at = NULL
+        RETURNING id, version
+    """  # noqa: S608  only our own column names
+    return giving(sa.text(statement), "id", "version")
+
+
 class SqlAssets:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -154,22 +177,8 @@ class SqlAssets:
              "app_user_id": a.app_user_id}
             for a, _ in published
         ]  # fmt: skip
-        dialect = self._connection.dialect.name
-        attributes = "json(v.attributes)" if dialect == "sqlite" else "v.attributes"
-        columns = dict.fromkeys(rows[0], "text") | {"attributes": "json", "at": "at"}
-        statement = f"""
-            INSERT INTO assets
-              (id, project_id, job_id, type, state, version, name, description, attributes, app_user_id,
-               created_at, updated_at)
-            SELECT v.id, v.project_id, v.job_id, v.type, v.state, 0, v.name, v.description, {attributes}, v.app_user_id,
-              v.at, v.at
-            FROM {source(dialect, columns)} WHERE true
-            ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, name = excluded.name,
-              attributes = excluded.attributes, updated_at = excluded.updated_at, version = assets.version + 1,
-              deleted_at = NULL
-            RETURNING id, version
-        """  # noqa: S608  only our own column names
-        written = self._connection.execute(sa.text(statement), {"rows": rows_json(rows)}).all()
+        statement = _publish_sql(self._connection.dialect.name)
+        written = self._connection.execute(statement, {"rows": rows_json(rows)}).all()
         again = [asset_id for asset_id, version in written if version]
         gone = self._drop_files(again) if again else []
         contents = [
@@ -283,7 +292,7 @@ class SqlLeases:
         }
 
 
-_LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_LOCK = giving(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), "locked")
 _LONG_AGO = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 

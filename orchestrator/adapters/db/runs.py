@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among, listed, one_of, rows_json, source
+from orchestrator.adapters.db.bulk import among, giving, listed, one_of, rows_json, source
 from orchestrator.adapters.db.claims_sql import others_sql
 from orchestrator.adapters.db.tables import runs
 from orchestrator.adapters.db.words import Words, known, readable
@@ -54,12 +54,10 @@ class SqlRuns:
         self._profiles = profiles
         self._dialect = connection.dialect.name
 
-    def add_many(self, new: Sequence[Run], due_at: datetime) -> None:
-        """New runs, in one statement; looked at again at `due_at` if nobody writes them before."""
-        if not new:
-            return
-        rows = [{name: getattr(run, name) for name in _ADDED} | {"due_at": due_at} for run in new]
-        self._connection.execute(_add_sql(self._dialect), {"rows": rows_json(rows)})
+    def add_many(self, new: Sequence[tuple[Run, datetime]]) -> None:
+        """New runs, in one statement; each is looked at at its instant if nobody writes it before."""
+        if new:
+            self._connection.execute(sa.text(add_sql(self._dialect)), {"runs": new_rows(new)})
 
     def get(self, run_id: str) -> Run:
         row = self._connection.execute(sa.select(*RUN_COLUMNS).where(runs.c.id == run_id)).one_or_none()
@@ -159,22 +157,28 @@ def _claim_sql(dialect: str, *, of_profiles: bool) -> sa.TextualSelect:
     return statement.columns(*RUN_COLUMNS)
 
 
-@lru_cache
-def _add_sql(dialect: str) -> sa.TextClause:
+def add_sql(dialect: str) -> str:
+    """Adds what `new_rows` gives as `:runs`; a statement of its own, or the beginning of a narrower one."""
     columns = _ADDED | {"due_at": "at"}
     names = ", ".join(columns)
     values = ", ".join(f"v.{name}" for name in columns)
-    return sa.text(f"INSERT INTO runs ({names}) SELECT {values} FROM {source(dialect, columns)}")  # noqa: S608
+    return f"INSERT INTO runs ({names}) SELECT {values} FROM {source(dialect, columns, 'runs')}"  # noqa: S608
+
+
+def new_rows(new: Iterable[tuple[Run, datetime]]) -> str:
+    """The parameter for `add_sql`."""
+    return rows_json([{name: getattr(run, name) for name in _ADDED} | {"due_at": due_at} for run, due_at in new])
 
 
 @lru_cache
-def _save_sql(dialect: str) -> sa.TextClause:
+def _save_sql(dialect: str) -> sa.TextualSelect:
     json_text = "json(v.{0})" if dialect == "sqlite" else "v.{0}"
     sets = ", ".join(
         f"{name} = " + (json_text.format(name) if kind == "json" else f"v.{name}") for name, kind in _UPDATED.items()
     )
-    return sa.text(f"""
+    statement = f"""
         UPDATE runs SET {sets}, version = runs.version + 1
         FROM {source(dialect, _UPDATED | {"id": "text", "seen": "int"})}
         WHERE runs.id = v.id AND runs.version = v.seen RETURNING runs.id
-    """)  # noqa: S608
+    """  # noqa: S608
+    return giving(sa.text(statement), "id")

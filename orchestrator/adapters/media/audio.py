@@ -119,7 +119,7 @@ def _measured(
     Raises:
         Unusable: what is behind the end that the header tells is too much to be read as well.
     """
-    sound = _Sound(stream)
+    sound = _Sound()
     tail: deque[av.Packet[av.AudioStream]] = deque()
     packets, walked = container.demux(stream), 0
     while sound.errors < MAX_ERRORS:
@@ -158,8 +158,7 @@ def _near_the_end(
 class _Sound:
     """How much sound there was so far."""
 
-    def __init__(self, stream: av.AudioStream) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._samples = 0
         self._believed_s = 0.0
         self._next: int | None = None  # when the packet behind the last one begins

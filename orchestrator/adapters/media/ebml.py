@@ -22,19 +22,13 @@ from orchestrator.adapters.media.ranges import Piece, Reader
 
 MAX_HEADER_BYTES: Final = 4 * MIB
 MAX_TRACKS: Final = 64
-EBML_HEADER: Final = 0x1A45DFA3
 SEGMENT: Final = 0x18538067
 SEEK_HEAD: Final = 0x114D9B74
 INFO: Final = 0x1549A966
 TRACKS: Final = 0x1654AE6B
 CLUSTER: Final = 0x1F43B675
-CUES: Final = 0x1C53BB6B
-TAGS: Final = 0x1254C367
-CHAPTERS: Final = 0x1043A770
-ATTACHMENTS: Final = 0x1941A469
 VOID: Final = 0xEC
 CRC: Final = 0xBF
-LEVEL_ONE: Final = frozenset({SEEK_HEAD, INFO, TRACKS, CLUSTER, CUES, TAGS, CHAPTERS, ATTACHMENTS, VOID, CRC})
 TIMESTAMP_SCALE: Final = 0x2AD7B1
 _SEGMENT_WITHOUT_SIZE: Final = bytes.fromhex("1853806701ffffffffffffff")
 VIDEO: Final = 1

@@ -129,10 +129,13 @@ class _Stopped(Exception):
 
 
 class _Session:
-    """The talk with one child."""
+    """The talk with one child, and the channel that it goes over.
+
+    Every single wait is cut to what is left of the time: who says one byte at a time has no more of it than others.
+    """
 
     def __init__(self, channel: socket.socket, source: ByteSource, limits: Limits) -> None:
-        self._channel = channel
+        self._socket = channel
         self._source = source
         self._limits = limits
         self._size_bytes = source.size_bytes
@@ -164,11 +167,18 @@ class _Session:
     def _ended(self, result: dict[str, Any] | None, why: str = "", *, worth_another: bool = False) -> Outcome:
         return Outcome(result, self._read_bytes, self._requests, self._elapsed(), why, worth_another)
 
-    def _set_clock(self) -> None:
+    def recv(self, most: int) -> bytes:
+        return self._timed().recv(most)
+
+    def sendall(self, data: bytes) -> None:
+        self._timed().sendall(data)
+
+    def _timed(self) -> socket.socket:
         left = self._limits.max_wall_s - self._elapsed()
         if left <= 0:
             raise TimeoutError
-        self._channel.settimeout(left)
+        self._socket.settimeout(left)
+        return self._socket
 
     def _serve(self, kind: str) -> dict[str, Any]:
         job = {
@@ -177,11 +187,9 @@ class _Session:
             "memory_bytes": self._limits.max_memory_bytes,
             "cpu_s": self._limits.max_cpu_s,
         }
-        self._set_clock()
-        wire.send_message(self._channel, json.dumps(job).encode())
+        wire.send_message(self, json.dumps(job).encode())
         while True:
-            self._set_clock()
-            request = wire.receive_request(self._channel)
+            request = wire.receive_request(self)
             if request is None:
                 return self._report()
             self._answer(*request)
@@ -201,12 +209,11 @@ class _Session:
         except OSError as exc:  # not the child's channel: that must not look as if the child had failed
             raise StorageUnavailable(f"bytes {offset}+{length} could not be read: {type(exc).__name__}") from exc
         self._waited_s += time.monotonic() - asked_at
-        self._set_clock()
-        wire.send_message(self._channel, data[:length])
+        wire.send_message(self, data[:length])
 
     def _report(self) -> dict[str, Any]:
         try:
-            report = json.loads(wire.receive_message(self._channel, wire.MAX_RESULT_BYTES))
+            report = json.loads(wire.receive_message(self, wire.MAX_RESULT_BYTES))
         except ValueError:
             report = None
         if not isinstance(report, dict):

@@ -1,4 +1,4 @@
-"""Where a file to be judged may lie: on a disk, or in a store, pinned to what HEAD said."""
+"""A file to be judged that lies on this machine's disk."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orchestrator.app.stored import StoredObject
 from orchestrator.domain.errors import StorageUnavailable
 from orchestrator.ports.storage import ObjectChanged, ObjectMissing
-
-__all__ = ["LocalFile", "StoredObject"]
 
 
 class LocalFile:

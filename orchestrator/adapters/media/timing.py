@@ -27,7 +27,6 @@ class Timing:
     length_s: float = 0.0
     frames: int | None = None
     gap_s: float = 0.0
-    gap_at_s: float | None = None
     start_s: float = 0.0
     header_s: float | None = None
     steady: bool = True

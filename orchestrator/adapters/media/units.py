@@ -12,6 +12,7 @@ _HEVC_PICTURES: Final = range(32)
 _HEVC_RANDOM_ACCESS: Final = range(16, 24)
 _AV1_SEQUENCE_HEADER: Final = 1
 _AV1_FRAMES: Final = frozenset({3, 6})
+_LEB128_BYTES: Final = 8  # AV1 bitstream specification, 4.10.5
 _VP9_MARKER: Final = 2
 _FORBIDDEN: Final = 0x80
 
@@ -60,14 +61,14 @@ def _av1_kinds(sample: bytes) -> list[int]:
         if head & _FORBIDDEN or not head & 2:  # in files every unit tells its size
             return []
         at += 2 if head & 4 else 1
-        size = shift = 0
-        while at < len(sample):
-            byte = sample[at]
+        size = 0
+        for place, byte in enumerate(sample[at : at + _LEB128_BYTES]):
             at += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
+            size |= (byte & 0x7F) << 7 * place
             if not byte & 0x80:
                 break
+        else:
+            return []
         out.append(head >> 3 & 15)
         at += size
     return out if at == len(sample) else []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import struct
-from typing import Final
+from typing import Final, Protocol
 
 READ: Final = b"R"
 RESULT: Final = b"J"
@@ -14,11 +13,19 @@ _READ_LAYOUT: Final = struct.Struct(">QI")
 _LENGTH: Final = struct.Struct(">I")
 
 
+class Channel(Protocol):
+    """As much of a socket as is needed."""
+
+    def recv(self, most: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+
 class Closed(Exception):
     """The other side is gone."""
 
 
-def receive(channel: socket.socket, count: int) -> bytes:
+def receive(channel: Channel, count: int) -> bytes:
     """Exactly `count` bytes. Raises Closed, TimeoutError."""
     out = bytearray()
     while len(out) < count:
@@ -29,24 +36,24 @@ def receive(channel: socket.socket, count: int) -> bytes:
     return bytes(out)
 
 
-def ask(channel: socket.socket, offset: int, length: int) -> bytes:
+def ask(channel: Channel, offset: int, length: int) -> bytes:
     """Child: bytes of the file."""
     channel.sendall(READ + _READ_LAYOUT.pack(offset, length))
     return receive_message(channel, MAX_REQUEST_BYTES)
 
 
-def send_message(channel: socket.socket, data: bytes) -> None:
+def send_message(channel: Channel, data: bytes) -> None:
     channel.sendall(_LENGTH.pack(len(data)) + data)
 
 
-def receive_message(channel: socket.socket, limit: int) -> bytes:
+def receive_message(channel: Channel, limit: int) -> bytes:
     (length,) = _LENGTH.unpack(receive(channel, _LENGTH.size))
     if length > limit:
         raise Closed
     return receive(channel, length)
 
 
-def receive_request(channel: socket.socket) -> tuple[int, int] | None:
+def receive_request(channel: Channel) -> tuple[int, int] | None:
     """Parent: the next range asked for, None when the report follows. Raises Closed for anything else."""
     kind = receive(channel, 1)
     if kind == READ:

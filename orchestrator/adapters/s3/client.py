@@ -17,6 +17,7 @@ from orchestrator.adapters.s3.presign import Address, Credentials
 from orchestrator.domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials as BotoCredentials
     from mypy_boto3_s3 import S3Client
 
 
@@ -72,10 +73,7 @@ class Clients:
         Raises:
             StorageUnavailable: there are none.
         """
-        found = self._get().session.get_credentials()
-        if found is None:
-            raise StorageUnavailable("the object store needs credentials: no key, role or profile was found")
-        frozen = found.get_frozen_credentials()
+        frozen = _found(self._get().session).get_frozen_credentials()
         return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token or "")
 
     def signer_credentials(self) -> Credentials:
@@ -150,8 +148,16 @@ def session_of(options: S3Options) -> boto3.Session:
     )
 
 
+def _found(session: boto3.Session) -> BotoCredentials:
+    found = session.get_credentials()
+    if found is None:
+        raise StorageUnavailable("the object store needs credentials: no key, role or profile was found")
+    return found
+
+
 def _make(options: S3Options) -> ClientSet:
     session = session_of(options)
+    _found(session)  # without them boto3 writes no address either, and would say so in words of its own
     public = client(
         session, options, options.public_endpoint or options.endpoint, attempts=1, read_timeout_s=options.read_timeout_s
     )

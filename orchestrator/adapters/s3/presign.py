@@ -17,16 +17,12 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+from orchestrator.domain.downloads import attachment
 from orchestrator.domain.errors import Invalid
 
 LONGEST_VALIDITY: Final = timedelta(days=7)
 """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html, X-Amz-Expires"""
 
-NAME_LIMIT: Final = 480
-"""Characters of a file's name, percent-encoded. A URL encodes each `%` again, and vendors' URLs have up to 2,048."""
-
-_LONGEST: Final = 12  # one character, percent-encoded
-_ENDING: Final = 16
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 _BLOCK_BYTES: Final = 64  # of SHA-256
@@ -176,33 +172,6 @@ def presign_get(
         f"{address.base}{path}?{kind}&{disposition}"
         f"&{signer.query}&X-Amz-Signature={signer.signature(request.hexdigest())}"
     )
-
-
-def attachment(filename: str) -> str:
-    """Content-Disposition for a download: a plain name for old clients, the exact one for all others.
-
-    A name too long for a URL is cut.
-
-    Source: RFC 6266 section 4.3, RFC 8187.
-    """
-    if len(filename) > NAME_LIMIT // _LONGEST:
-        filename = _shortened(filename)
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\/%;' else "_" for c in filename) or "file"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{_encoded(filename)}"
-
-
-def _shortened(filename: str) -> str:
-    """The name, or as much of its beginning as there is room for, and its ending."""
-    stem, dot, ending = filename.rpartition(".")
-    if not stem or len(ending) > _ENDING:
-        stem, dot, ending = filename, "", ""
-    while (excess := len(_encoded(f"{stem}{dot}{ending}")) - NAME_LIMIT) > 0:
-        stem = stem[: -max(1, excess // _LONGEST)]
-    return f"{stem}{dot}{ending}"
-
-
-def _encoded(filename: str) -> str:
-    return quote(filename, safe="", errors="replace")
 
 
 def _check_lasts(lasts: timedelta) -> None:

@@ -12,7 +12,7 @@ from orchestrator.cli import watch
 from orchestrator.cli.commands import job_views as views
 from orchestrator.cli.failures import CliError, Exit
 from orchestrator.cli.options import AsJson, JobId, Reasons, given
-from orchestrator.cli.output import emit, note, say
+from orchestrator.cli.output import emit, note, pour, say
 from orchestrator.domain.actors import Role
 from orchestrator.domain.model import FileKind
 from orchestrator.domain.states import JobState
@@ -185,15 +185,18 @@ def _trainer_log(api: Api, job_id: str, run_id: str, *, follow: bool, as_json: b
         raise CliError(f"job {job_id} has no run {run_id}", Exit.NOT_FOUND, hint="`understudy job show` lists them")
     import time
 
-    offset = 0
+    offset, ends_line = 0, True
     while True:
         piece = api.get(f"/runs/{chosen[0]['id']}/log", offset=offset)
         if piece["text"]:
-            emit(piece) if as_json else say(piece["text"].rstrip("\n"))
+            ends_line = as_json or piece["text"].endswith("\n")
+            emit(piece) if as_json else pour(piece["text"].replace("\r", "\n"))  # bars are drawn over themselves
         grew, offset = piece["next_offset"] > offset, piece["next_offset"]
         if not grew:
             live = api.get(f"/runs/{chosen[0]['id']}")["outcome"] in {"starting", "running"}
             if not follow or not live:
+                if not ends_line:
+                    say()
                 return
             time.sleep(watch.SHORTEST_S)
 

@@ -156,7 +156,7 @@ class _Judges:
         return rules if self._transparent is None else replace(rules, alpha=self._transparent)
 
     def _open_stored(self, bucket: str, key: str) -> ByteSource:
-        from orchestrator.adapters.media.sources import StoredObject
+        from orchestrator.app.stored import StoredObject
 
         return StoredObject.at(self._store(bucket), key)
 

@@ -10,25 +10,22 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
 from orchestrator.dialects.common.asgi import Matched, json_bytes, request_id_of, serve
+from orchestrator.dialects.common.faults import SERVER_ERROR, Fault, NotAdmitted, guarded
 from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.ims import errors, signing
 from orchestrator.dialects.ims.access import caller_of
 from orchestrator.dialects.ims.operation import AnyOperation
 from orchestrator.dialects.ims.operations import OPERATIONS
-from orchestrator.domain.errors import UnderstudyError
 from orchestrator.ports.visit import visit_of
 
 VERSION: Final = "2020-11-09"
 _ACTION_HEADER: Final = b"x-acs-action"
 _MEDIA_TYPE: Final = "application/json;charset=utf-8"
-
-log = structlog.get_logger()
 
 
 def is_for_us(scope: Scope) -> bool:
@@ -52,18 +49,10 @@ class Ims:
 
     def _answer(self, scope: Scope, body: bytes) -> Response:
         received = Received(scope["method"], scope.get("raw_path", b""), scope["query_string"], scope["headers"], body)
-        try:
-            return _answered(scope, 200, self._done(scope, received))
-        except errors.Fault as fault:
-            return _refused(scope, fault)
-        except UnderstudyError as exc:
-            said = errors.fault_of(exc)
-            if said.status >= 500:  # noqa: PLR2004  a class of HTTP
-                log.warning("request not served", code=exc.code, message=exc.message)
-            return _refused(scope, said)
-        except Exception:
-            log.exception("request failed", method=received.method, path=scope["path"])
-            return _refused(scope, errors.internal())
+        return guarded(
+            lambda: _answered(scope, 200, self._done(scope, received)), errors.fault_of,
+            lambda fault: _refused(scope, fault), errors.internal(), method=received.method, path=scope["path"],
+        )  # fmt: skip
 
     def _done(self, scope: Scope, received: Received) -> Mapping[str, object]:
         try:
@@ -80,13 +69,14 @@ class Ims:
             raise errors.no_such_version(version, VERSION)
         if received.method not in {"POST", "GET"}:
             raise errors.no_such_method(received.method)
-        caller = visit_of(scope).sign_in(lambda: caller_of(self._app, received, action, version), errors.NotAdmitted)
+        caller = visit_of(scope).sign_in(lambda: caller_of(self._app, received, action, version), NotAdmitted)
         return operation.run(self._app, caller, pairs)
 
 
 def refused_at_the_edge(scope: Scope, status: int, why: str) -> Response:
     """What the server itself refuses, in the vendor's form."""
-    return _refused(scope, errors.Fault(status, "InvalidParameter", why) if status < 500 else errors.internal())  # noqa: PLR2004  a class of HTTP
+    fault = Fault(status, errors.INVALID, why) if status < SERVER_ERROR else errors.internal()
+    return _refused(scope, fault)
 
 
 def _named(received: Received, pairs: list[tuple[bytes, bytes]], header: str, parameter: bytes) -> str:
@@ -103,9 +93,9 @@ def _answered(scope: Scope, status: int, content: Mapping[str, object]) -> Respo
     return Response(body, status, {"Content-Type": _MEDIA_TYPE, "x-acs-request-id": request_id})
 
 
-def _refused(scope: Scope, fault: errors.Fault) -> Response:
+def _refused(scope: Scope, fault: Fault) -> Response:
     host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    response = _answered(scope, fault.status, fault.body(_request_id(scope), host))
+    response = _answered(scope, fault.status, errors.body(fault, _request_id(scope), host))
     if fault.retry_after_s is not None:
         response.headers["x-acs-retry-after"] = str(max(1, fault.retry_after_s * 1000))
     return response

@@ -31,7 +31,7 @@ def list_avatars(app: App, caller: Caller, request: ListAvatars) -> Mapping[str,
         caller.project_id, types=[MODEL_TYPE], states=[_SHOWN], descending=True,
         offset=request.offset, limit=request.page_size,
     )  # fmt: skip
-    found, count = app.library.find(query)
+    found, count = app.library.find(caller, query)
     return wrapped(TotalCount=count, AvatarList=[_avatar(app, asset, files) for asset, files in found])
 
 

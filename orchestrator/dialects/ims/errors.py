@@ -7,48 +7,14 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from orchestrator.domain.errors import (
-    Forbidden,
-    Invalid,
-    NotFound,
-    Refused,
-    Unauthenticated,
-    Unavailable,
-    UnderstudyError,
-    UploadError,
-)
+from orchestrator.dialects.common import faults
+from orchestrator.dialects.common.faults import SERVER_ERROR, Fault, NotAdmitted, Words, shortened
+from orchestrator.domain.errors import UnderstudyError
 
 MESSAGE_LIMIT: Final = 1024
-NOT_FOUND: Final = "InvalidParameter.ResourceNotFound"
-WRONG_STATE: Final = "InvalidParameter.InvalidState"
 INVALID: Final = "InvalidParameter"
 THROTTLED: Final = "Throttling.User"
-
-
-class Fault(Exception):
-    """An answer that is no success, ready to be sent.
-
-    Attributes:
-        retry_after_s: sent as a header; the vendor's SDK then raises its ThrottlingException, whatever the code.
-    """
-
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message if len(message) <= MESSAGE_LIMIT else f"{message[: MESSAGE_LIMIT - 1]}…"
-        self.retry_after_s = retry_after_s
-
-    def body(self, request_id: str, host: str) -> dict[str, object]:
-        return {
-            "RequestId": request_id, "HostId": host, "Code": self.code, "Message": self.message,
-            "Recommend": _ADVICE.get(self.code, _LOOK_AT_THE_LOG if self.status >= 500 else _LOOK_AT_THE_MESSAGE),  # noqa: PLR2004  a class of HTTP
-        }  # fmt: skip
-
-
-class NotAdmitted(Fault):
-    """Whoever asks is not let in."""
-
+_WRONG_STATE: Final = "InvalidParameter.InvalidState"
 
 _LOOK_AT_THE_MESSAGE: Final = "The Message says what was found and what is allowed."
 _LOOK_AT_THE_LOG: Final = "Try again later; the log of the server has more under this RequestId."
@@ -60,6 +26,15 @@ _ADVICE: Final[Mapping[str, str]] = {
     "InvalidAccessKeyId.Inactive": "Keys are made by `understudy key create`.",
     THROTTLED: "Ask again after the milliseconds in x-acs-retry-after.",
 }
+
+
+def body(fault: Fault, request_id: str, host: str) -> dict[str, object]:
+    """A fault as it is written."""
+    usual = _LOOK_AT_THE_LOG if fault.status >= SERVER_ERROR else _LOOK_AT_THE_MESSAGE
+    return {
+        "RequestId": request_id, "HostId": host, "Code": fault.code,
+        "Message": shortened(fault.message, MESSAGE_LIMIT), "Recommend": _ADVICE.get(fault.code, usual),
+    }  # fmt: skip
 
 
 # the gateway
@@ -117,10 +92,6 @@ def foreign_token() -> NotAdmitted:
     return NotAdmitted(400, "InvalidSecurityToken.MismatchWithAccessKey", said)
 
 
-def throttled(why: str, retry_after_s: int) -> Fault:
-    return Fault(400, THROTTLED, f"Request was denied due to user flow control: {why}", retry_after_s=retry_after_s)
-
-
 def internal() -> Fault:
     return Fault(500, "InternalError", "The request processing has failed due to some unknown error.")
 
@@ -147,26 +118,19 @@ def of_parameters(error: ValidationError) -> Fault:
     return invalid(where, first["msg"].removeprefix("Value error, ") + more)
 
 
-# Of the classes an error is of, the first that is here names it.
-_BY_CLASS: Final[tuple[tuple[type[UnderstudyError], int, str], ...]] = (
-    (NotFound, 404, NOT_FOUND),
-    (Refused, 400, WRONG_STATE),
-    (UploadError, 400, WRONG_STATE),
-    (Invalid, 400, INVALID),
-    (Unauthenticated, 404, "InvalidAccessKeyId.NotFound"),
-    (Forbidden, 403, "Forbidden"),
-    (Unavailable, 503, "ServiceUnavailable"),
-)
+# No seconds to wait go with what is unavailable: the vendor's SDK would take it for throttling, whatever its code.
+_WORDS: Final[Mapping[str, Words]] = {
+    "error": Words(400, INVALID),
+    "not_found": Words(404, "InvalidParameter.ResourceNotFound"),
+    "refused": Words(400, _WRONG_STATE),
+    "upload_error": Words(400, _WRONG_STATE),
+    "unauthenticated": Words(404, "InvalidAccessKeyId.NotFound"),
+    "forbidden": Words(403, "Forbidden"),
+    "too_many_requests": Words(400, THROTTLED, "Request was denied due to user flow control"),
+    "unavailable": Words(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server."),
+}
 
 
 def fault_of(error: UnderstudyError) -> Fault:
-    """Our error in the vendor's words; the facts go into the message, never secrets."""
-    retry_after_s = error.details.get("retry_after_s")
-    if isinstance(retry_after_s, int):
-        return throttled(error.message, retry_after_s)
-    for kind, status, code in _BY_CLASS:
-        if isinstance(error, kind):
-            if status >= 500:  # noqa: PLR2004  a class of HTTP
-                return Fault(status, code, "The request has failed due to a temporary failure of the server.")
-            return Fault(status, code, error.message)
-    return Fault(400, INVALID, error.message)
+    """Our error in the vendor's words."""
+    return faults.fault_of(error, _WORDS)

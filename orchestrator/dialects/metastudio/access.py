@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.faults import NotAdmitted
 from orchestrator.dialects.common.received import NotSigned, Received
 from orchestrator.dialects.metastudio import errors, signing
 from orchestrator.domain.actors import Caller
@@ -71,16 +72,23 @@ class Access:
     def _now(self) -> datetime:
         return self._app.context.clock()
 
-    def caller(self, received: Received, visit: Visit) -> Caller:
+    def caller(self, received: Received, visit: Visit, project_id: str | None) -> Caller:
         """Who asks. This API is the users' side only, so a key of people acts here as its own project's user.
+
+        Args:
+            project_id: that the path names, if it does. The key's own is the only one there is; so is it for
+                `X-Project-Id`.
 
         Raises:
             NotAdmitted, TooManyRequests.
+            Fault: of another project, or with a header that cannot be.
         """
-        caller = visit.sign_in(lambda: self._caller(received), errors.NotAdmitted)
-        user_id = received.header("x-app-userid")
+        caller = visit.sign_in(lambda: self._caller(received), NotAdmitted)
+        if {project_id, _told(received, "x-project-id")} - {None, caller.project_id}:
+            raise errors.other_project()
+        user_id = _told(received, "x-app-userid")
         if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
-            raise errors.Fault(400, "MSS.00000003", "Invalid parameter: X-App-UserId has 1 to 256 characters")
+            raise errors.bad_header(f"X-App-UserId has {len(user_id)} characters; 1 to {_USER_ID_LIMIT} are allowed")
         return caller.as_user(user_id)
 
     def _caller(self, received: Received) -> Caller:
@@ -105,7 +113,7 @@ class Access:
             return self._of_signature(received, authorization)
         try:
             return self._of_signature(received, authorization)
-        except (errors.Fault, NotSigned):
+        except (NotAdmitted, NotSigned):
             return self._of_token(token)
 
     def _of_token(self, token: str) -> Caller:
@@ -133,3 +141,11 @@ class Access:
         if not held.admits(received.header("x-security-token")):
             raise errors.refused_by_gateway("decrypt token fail")
         return held.caller
+
+
+def _told(received: Received, name: str) -> str | None:
+    """A header that a token does not prove. Raises Fault for two of them."""
+    try:
+        return received.header(name)
+    except NotSigned as exc:
+        raise errors.bad_header(str(exc)) from exc

@@ -6,28 +6,26 @@ nothing is ever redirected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
-import structlog
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from orchestrator.app.app import App
 from orchestrator.dialects.common.asgi import Matched, json_bytes, serve
+from orchestrator.dialects.common.faults import SERVER_ERROR, Fault, guarded
 from orchestrator.dialects.common.received import Received
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.access import Access
 from orchestrator.dialects.metastudio.operation import Asked, Bytes, Operation
 from orchestrator.dialects.metastudio.operations import OPERATIONS
-from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.downloads import OPAQUE, attachment
 from orchestrator.ports.visit import Visit, visit_of
 
 PREFIX: Final = "/v1"
 _PROJECT: Final = "project_id"
-
-log = structlog.get_logger()
 
 
 class MetaStudio:
@@ -46,22 +44,16 @@ class MetaStudio:
     def _answer(self, scope: Scope, body: bytes) -> Response:
         path = scope.get("raw_path", b"").partition(b"?")[0]
         received = Received(scope["method"], path, scope["query_string"], scope["headers"], body)
-        words = errors.TRAINING
         try:
             operation, values = self._routed(received)
-            words = operation.words
-            scope["route"] = Matched(operation.path)
-            return _answered(self._done(operation, values, received, visit_of(scope)))
-        except errors.Fault as fault:
+        except Fault as fault:
             return _refused(fault)
-        except UnderstudyError as exc:
-            said = errors.fault_of(exc, words)
-            if said.status >= 500:  # noqa: PLR2004  a class of HTTP
-                log.warning("request not served", code=exc.code, message=exc.message)
-            return _refused(said)
-        except Exception:
-            log.exception("request failed", method=received.method, path=scope["path"])
-            return _refused(errors.internal())
+        scope["route"] = Matched(operation.path)
+        return guarded(
+            lambda: _answered(self._done(operation, values, received, visit_of(scope))),
+            lambda error: errors.fault_of(error, operation.group), _refused, errors.internal(),
+            method=received.method, path=scope["path"],
+        )  # fmt: skip
 
     def _routed(self, received: Received) -> tuple[Operation, Mapping[str, str]]:
         segments = [unquote(part.decode("latin-1")) for part in received.path.split(b"/")[2:]]  # "", "v1", ...
@@ -76,18 +68,14 @@ class MetaStudio:
     def _done(
         self, operation: Operation, path: Mapping[str, str], received: Received, visit: Visit
     ) -> Mapping[str, object] | Bytes | None:
-        caller = self._access.caller(received, visit)
-        own = caller.project_id
-        told = received.header("x-project-id")
-        if path.get(_PROJECT, own) != own or (told is not None and told != own):
-            raise errors.other_project()
+        caller = self._access.caller(received, visit, path.get(_PROJECT))
         query = [
             (unquote(name), unquote(value))
             for name, _, value in (pair.partition("=") for pair in received.query.decode("latin-1").split("&") if pair)
         ]
         if any("\0" in text for text in (*path.values(), *(each for pair in query for each in pair))):
-            raise errors.Fault(400, operation.words.query[0], f"{operation.words.query[1]}: NUL characters")
-        return operation.handler(self._app, Asked(caller, path, query, received.body, operation.words))
+            raise operation.group.query.fault("NUL characters are not allowed")
+        return operation.handler(self._app, Asked(caller, path, query, received.body, operation.group))
 
 
 def _matched(template: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
@@ -106,20 +94,13 @@ def _answered(answer: Mapping[str, object] | Bytes | None) -> Response:
     if answer is None:
         return Response(status_code=200)
     if isinstance(answer, Bytes):
-        headers = {
-            "Content-Length": str(answer.size_bytes),
-            "Content-Disposition": f'attachment; filename="{answer.name}"',
-        }
-        return StreamingResponse(_pieces(answer), media_type="application/octet-stream", headers=headers)
+        headers = {"Content-Length": str(answer.size_bytes), "Content-Disposition": attachment(answer.name)}
+        return StreamingResponse(answer.pieces, media_type=OPAQUE, headers=headers)
     return _json(200, answer)
 
 
-def _pieces(answer: Bytes) -> Iterator[bytes]:
-    yield from answer.pieces
-
-
-def _refused(fault: errors.Fault) -> Response:
-    response = _json(fault.status, fault.body())
+def _refused(fault: Fault) -> Response:
+    response = _json(fault.status, errors.body(fault))
     if fault.retry_after_s is not None:
         response.headers["Retry-After"] = str(fault.retry_after_s)
     return response
@@ -131,5 +112,5 @@ def _json(status: int, content: Mapping[str, object]) -> Response:
 
 def refused_at_the_edge(_scope: Scope, status: int, why: str) -> Response:
     """What the server itself refuses, in the vendor's form."""
-    fault = errors.bad_body(why) if status < 500 else errors.internal()  # noqa: PLR2004  a class of HTTP
+    fault = errors.bad_body(why) if status < SERVER_ERROR else errors.internal()
     return _refused(fault)

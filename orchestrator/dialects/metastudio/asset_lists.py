@@ -47,7 +47,7 @@ def list_assets(app: App, asked: Asked) -> Mapping[str, object]:
         sort=_SORTS[request.sort_key], descending=request.sort_dir == "desc", offset=request.offset,
         limit=request.limit,
     )  # fmt: skip
-    found, count = app.library.find(query)
+    found, count = app.library.find(asked.caller, query)
     return {"count": count, "assets": [asset_views.info(app, asset, files) for asset, files in found]}
 
 

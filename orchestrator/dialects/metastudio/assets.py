@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.app.app import App
 from orchestrator.app.library import Planned, Share
+from orchestrator.dialects.common.faults import Fault
 from orchestrator.dialects.common.wire import instant
 from orchestrator.dialects.metastudio import asset_views, errors
 from orchestrator.dialects.metastudio.asset_schemas import (
@@ -21,7 +22,7 @@ from orchestrator.dialects.metastudio.asset_schemas import (
     UpdateAsset,
 )
 from orchestrator.dialects.metastudio.operation import Asked
-from orchestrator.domain.assets import AssetCommand, AssetQuery, PropertyChange
+from orchestrator.domain.assets import AssetCommand, AssetNotFound, AssetQuery, PropertyChange
 from orchestrator.domain.errors import UnderstudyError
 
 _STATE_COMMANDS: Final = {"ACTIVED": AssetCommand.ACTIVATE, "UNACTIVED": AssetCommand.DEACTIVATE}
@@ -55,11 +56,10 @@ def update_asset(app: App, asked: Asked) -> Mapping[str, object]:
     fields = {"name": request.asset_name, "description": request.asset_description, "type": request.asset_type,
               "tags": request.tags, "asset_order": request.asset_order}  # fmt: skip
     values: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
-    seen, _ = app.library.show(asked.caller, asked.path["asset_id"])
     asset = app.library.update(
         asked.caller, asked.path["asset_id"], state=_STATE_COMMANDS.get(request.asset_state or ""),
         share=_share(request.shared_config), planned=_planned(request), properties=_properties(request),
-        attributes=_attributes(request) | _extra_meta(request.asset_type or seen.type, request), **values,
+        attributes=lambda seen: _attributes(request) | _extra_meta(request.asset_type or seen.type, request), **values,
     )  # fmt: skip
     _, files = app.library.show(asked.caller, asset.id)
     return asset_views.info(app, asset, files)
@@ -78,7 +78,7 @@ def summarize(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(Summarize)
     if not request.asset_ids:
         return {"asset_list": []}
-    found, _ = app.library.find(AssetQuery(asked.caller.project_id, ids=request.asset_ids, limit=100))
+    found, _ = app.library.find(asked.caller, AssetQuery(asked.caller.project_id, ids=request.asset_ids, limit=100))
     by_id = {asset.id: (asset, files) for asset, files in found}
     wanted = [by_id[each] for each in dict.fromkeys(request.asset_ids) if each in by_id]
     return {"asset_list": [asset_views.summary(app, asset, files) for asset, files in wanted]}
@@ -88,7 +88,7 @@ def batch_action(app: App, asked: Asked) -> Mapping[str, object]:
     """One group of ids per outcome; what one asset refuses does not stop the others."""
     request = asked.read(BatchAction)
     shared = _shared_by_action(asked, request)
-    groups: dict[tuple[str, str], list[str]] = {}
+    refused: dict[tuple[str, str], list[str]] = {}
     done: list[str] = []
     for asset_id in dict.fromkeys(request.asset_ids):
         try:
@@ -97,16 +97,17 @@ def batch_action(app: App, asked: Asked) -> Mapping[str, object]:
                 app.library.share(asked.caller, asset_id, _share(shared) or Share(), kept)
             else:
                 app.library.move(asked.caller, asset_id, _BATCH[request.action])
+        except AssetNotFound:  # without the id, so that all of them are one group
+            refused.setdefault((errors.ASSET_MISSING.code, errors.ASSET_MISSING.text), []).append(asset_id)
         except UnderstudyError as exc:
-            fault = errors.fault_of(exc, asked.words)
-            told = errors.ASSET_MISSING[1] if fault.code == errors.ASSET_MISSING[0] else fault.message
-            groups.setdefault((fault.code, told), []).append(asset_id)
+            fault = errors.fault_of(exc, asked.group)
+            refused.setdefault((fault.code, fault.message), []).append(asset_id)
         else:
             done.append(asset_id)
     results: list[object] = [{"ret_status": "SUCCESS", "asset_ids": done}] if done else []
     results += [
-        {"ret_status": "FAILED", "asset_ids": ids, "error_info": {"error_code": code, "error_msg": message}}
-        for (code, message), ids in groups.items()
+        {"ret_status": "FAILED", "asset_ids": ids, "error_info": errors.body(Fault(400, code, message))}
+        for (code, message), ids in refused.items()
     ]
     return {"results": results}
 
@@ -119,7 +120,7 @@ def _shared_by_action(asked: Asked, request: BatchAction) -> SharedConfig | None
     try:
         return SharedConfig.model_validate_json(request.params or "{}")
     except ValidationError as exc:
-        raise errors.invalid_body(exc, asked.words) from exc
+        raise errors.invalid_body(exc, asked.group) from exc
 
 
 def _share(told: SharedConfig | None) -> Share | None:

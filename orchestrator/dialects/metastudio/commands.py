@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.faults import shortened
 from orchestrator.dialects.metastudio.errors import TRAINING
 from orchestrator.dialects.metastudio.job_schemas import CommandRequest, CommentData
 from orchestrator.dialects.metastudio.operation import Asked
@@ -25,11 +26,10 @@ def execute(app: App, asked: Asked) -> Mapping[str, object]:
     try:
         return {"commond_result": "EXCUTE_SUCCESS"} | _COMMANDS[request.command](app, asked, request)
     except (Refused, UploadError, Forbidden) as exc:
-        code, text = TRAINING.body
         return {
             "commond_result": "EXCUTE_FAILED",
-            "excute_failed_msg": str(exc.details.get("reason", exc.message))[:_MESSAGE_LIMIT],
-            "error_info": {"error_code": code, "error_msg": text},
+            "excute_failed_msg": shortened(str(exc.details.get("reason", exc.message)), _MESSAGE_LIMIT),
+            "error_info": {"error_code": TRAINING.body.code, "error_msg": TRAINING.body.text},
         }
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from orchestrator.app.app import App
+from orchestrator.dialects.common.faults import Fault
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.wire import Wire
 from orchestrator.domain.actors import Caller
@@ -29,14 +30,14 @@ class Asked:
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     body: bytes
-    words: errors.Words
+    group: errors.Group
 
     def read(self, model: type[W]) -> W:
         """The body. Raises Fault for what is not of the model."""
         try:
             return model.model_validate_json(self.body)
         except ValidationError as exc:
-            raise errors.invalid_body(exc, self.words) from exc
+            raise errors.invalid_body(exc, self.group) from exc
 
     def parameters(self, model: type[W]) -> W:
         """The query. Empty values count as not sent; lists come repeated or joined by commas."""
@@ -57,9 +58,8 @@ class Asked:
             first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
             raise self.bad_query(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
 
-    def bad_query(self, why: str) -> errors.Fault:
-        code, text = self.words.query
-        return errors.Fault(400, code, f"{text}: {why}")
+    def bad_query(self, why: str) -> Fault:
+        return self.group.query.fault(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Operation(NamedTuple):
     method: str
     path: str
     handler: Handler
-    words: errors.Words
+    group: errors.Group
 
     @property
     def segments(self) -> tuple[str, ...]:

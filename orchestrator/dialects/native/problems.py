@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator.dialects.common.faults import SERVER_ERROR, row_of
 from orchestrator.domain.errors import TooManyRequests, UnderstudyError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -23,29 +25,17 @@ STATUSES: Final[Mapping[str, int]] = {
     "error": 400,
     "not_found": 404,
     "refused": 409,
-    "command_not_allowed": 409,
-    "guard_refused": 409,
-    "stale_job": 409,
-    "conflict": 409,
     "invalid": 422,
     "unauthenticated": 401,
     "forbidden": 403,
     "too_many_requests": 429,
     "upload_error": 409,
-    "upload_not_open": 409,
-    "upload_incomplete": 409,
     "upload_too_large": 422,
     "unavailable": 503,
-    "storage_unavailable": 503,
-    "trainer_unavailable": 503,
-    "database_unavailable": 503,
 }
+"""Of a code, or of the nearest class above it that is here."""
 
-
-def status_of(error: UnderstudyError) -> int:
-    """The status of the error's code, or of the nearest class above it that has one."""
-    codes = (getattr(cls, "code", "") for cls in type(error).__mro__)
-    return next(STATUSES[code] for code in codes if code in STATUSES)
+log = structlog.get_logger()
 
 
 def problem(
@@ -74,7 +64,9 @@ def problem(
 async def on_error(request: Request, error: Exception) -> Response:
     """For everything that the core refuses or fails with."""
     assert isinstance(error, UnderstudyError)  # noqa: S101  registered for nothing else
-    status = status_of(error)
+    status = row_of(STATUSES, error)
+    if status >= SERVER_ERROR:
+        log.warning("request not served", code=error.code, message=error.message)
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="understudy"'

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.dialects.common.faults import Fault
 from orchestrator.dialects.ims import errors
 from orchestrator.dialects.ims.operations import OPERATIONS
 from orchestrator.domain.errors import UnderstudyError
@@ -54,7 +55,7 @@ def test_no_parameters_break_an_operation(world: World, data: st.DataObject, nam
     status = OK
     try:
         json.dumps(MEDIA[name].run(world.app, world.owner, pairs))
-    except errors.Fault as fault:
+    except Fault as fault:
         status = fault.status
     except UnderstudyError as exc:
         status = errors.fault_of(exc).status

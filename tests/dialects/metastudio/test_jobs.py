@@ -22,7 +22,10 @@ from huaweicloudsdkmetastudio.v1 import (
     VoiceProperties,
 )
 
+from orchestrator.app.model_files import ModelFile
+from orchestrator.domain.downloads import attachment
 from orchestrator.domain.media import Reason
+from tests import web
 from tests.dialects.metastudio.conftest import Api
 from tests.dialects.metastudio.support import refused
 
@@ -233,9 +236,10 @@ def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put)
     def download(client: Any = client, tenant: str = "project-1", token: str = token) -> bytes:
         request = Download2dModelTraningEncryptFileRequest(tenant_id=tenant, job_id=job.job_id, once_token=token)
         answer = client.download2d_model_traning_encrypt_file(request)
-        content: list[bytes] = []
-        answer.consume_download_stream(lambda sent: content.append(sent.content))
-        return content[0]
+        found: list[Any] = []
+        answer.consume_download_stream(found.append)
+        assert int(found[0].headers["Content-Length"]) == len(found[0].content)  # as it is stored: not packed again
+        return found[0].content
 
     refused(lambda: download(tenant="project-2"), "MSS.00010009")
     refused(lambda: download(api.client(api.key("project-2")), "project-2"), "MSS.00000003")
@@ -252,3 +256,16 @@ def test_the_model_is_fetched_once_with_a_token(api: Api, client: Any, put: Put)
     assert model.asset_extra_meta.human_model_2d_meta.model_version == "V3_2"
     assert model.app_user_id == "user-7"
     assert [file.asset_file_category for file in model.files].count("MAIN") == 1
+
+
+def test_a_model_of_any_name_is_sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ModelFile("Annas größtes 模型.npz", 5, iter([b"model"]))
+    monkeypatch.setattr(api.world.app.model_files, "fetch", lambda *_: model)
+    key = api.key()
+    answer = web.get(
+        f"{api.url}/v1/digital-human-training-manage/user/encrypt-file-download",
+        params={"tenant_id": key.project_id, "job_id": "j", "once_token": "0" * 64},
+        headers={"X-Auth-Token": key.token},
+    )
+    assert (answer.status_code, answer.content) == (200, b"model")
+    assert answer.headers["content-disposition"] == attachment(model.name)

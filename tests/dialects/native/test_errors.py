@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 
-from orchestrator.dialects.native.problems import STATUSES, status_of
-from orchestrator.domain import errors
 from orchestrator.domain.errors import DatabaseUnavailable, StorageUnavailable
-from orchestrator.ports.storage import ObjectMissing, UploadGone
 from tests.dialects.native.conftest import Api, Person
-
-ERRORS = [e for _, e in inspect.getmembers(errors, inspect.isclass) if issubclass(e, errors.UnderstudyError)]
 
 
 def assert_problem(answer, status: int, code: str) -> dict:
@@ -24,14 +17,6 @@ def assert_problem(answer, status: int, code: str) -> dict:
     assert "Traceback" not in answer.text
     assert answer.headers["x-request-id"]
     return document
-
-
-def test_every_error_has_a_status():
-    assert {error.code for error in ERRORS} == set(STATUSES)
-
-
-def test_an_error_without_a_status_takes_that_of_its_class():
-    assert status_of(UploadGone("gone")) == status_of(ObjectMissing("gone")) or status_of(UploadGone("gone")) >= 400
 
 
 @pytest.mark.parametrize(
@@ -72,6 +57,12 @@ def test_attributes_that_a_database_cannot_keep_are_refused(api: Api, attributes
     body = f'{{"profile": "plain", "name": "Ada", "attributes": {attributes}}}'
     answer = api.owner.ask("POST", "/jobs", content=body, headers={"Content-Type": "application/json"})
     assert_problem(answer, 422, "invalid")
+
+
+def test_a_backslash_before_u0000_is_text_and_no_nul(api: Api):
+    told = {"note": r"C:\u0000\\u0000"}
+    made = api.owner.post("/jobs", profile="plain", name="Ada", attributes=told)
+    assert (made.status_code, made.json()["attributes"]) == (201, told)
 
 
 def test_an_unknown_profile_is_named_with_those_that_exist(api: Api):

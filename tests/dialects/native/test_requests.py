@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.dialects.native import idempotency
+from orchestrator.app.once import Once
 from orchestrator.dialects.native.idempotency import REPLAYED
 from orchestrator.domain.errors import DatabaseUnavailable
 from tests.dialects.native.conftest import Api
@@ -63,7 +63,7 @@ def test_keys_are_visible_ascii(api: Api, key: str):
 def _dying(api: Api, monkeypatch: pytest.MonkeyPatch, name: str, key: str = "k-4") -> None:
     """A create under `key` whose process dies when it comes to `name` of the use cases, and settles nothing."""
     for settle in ("finish", "release", "forget"):
-        monkeypatch.setattr(idempotency._Once, settle, lambda *_: None)
+        monkeypatch.setattr(Once, settle, lambda *_: None)
     monkeypatch.setattr(api.world.app.jobs, name, _die)
     assert api.owner.post("/jobs", key=key, profile="plain", name="Ada").status_code == 500
     monkeypatch.undo()

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, LogEntry, Move
+from orchestrator.domain.views import Queue
 from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.runs import MemoryRuns
 
 
 class JobRow(NamedTuple):
@@ -80,6 +82,7 @@ class MemoryJobs:
         }
         written = (changed | {"state", "version", *_SCHEDULE}) - _UNMOVED
         won = {move.before.id for move in moves if self._write(move, written)}
+        MemoryRuns(self._rows).add_many([m.starts for m in moves if m.starts is not None and m.before.id in won])
         for move in moves:
             if move.before.id in won:
                 self._log(move.before.id, move.changes)
@@ -199,8 +202,9 @@ class MemoryJobs:
     def _waiting(self) -> list[Job]:
         return [job for job in self._alive() if job.effect is Effect.DISPATCH and job.lease_token is None]
 
-    def waiting(self, pool: str, now: datetime, per_project: int) -> list[Job]:
-        self._rows.step("waiting jobs")
+    def queue(self, pool: str, now: datetime, slots: int, limit: int) -> Queue:
+        held = MemoryRuns(self._rows).live(pool)
+        per_project = max(0, min(slots - sum(held.values()), limit))
         busy = {row.run.job_id for _, row in self._rows.all("runs") if row.due_at is not None}
         waiting = [
             job for job in self._waiting()
@@ -213,7 +217,7 @@ class MemoryJobs:
             taken[job.project_id] = taken.get(job.project_id, 0) + 1
             if taken[job.project_id] <= per_project:
                 first.append(job)
-        return first
+        return Queue(held, first)
 
     def waiting_pools(self) -> list[str]:
         self._rows.step("waiting pools")
@@ -242,7 +246,7 @@ class MemoryJobs:
 
 def moved_row(move: Move, written: set[str], row: JobRow) -> JobRow | None:
     """The row after `move`, of whose job the columns `written` are written; None if somebody was faster."""
-    before, after, changes, fence, message = move
+    before, after, changes, fence, message, _ = move
     if row.deleted_at is not None or row.job.version != before.version:
         return None
     if fence is not None and row.job.lease_token != fence:

@@ -32,11 +32,11 @@ class MemoryRuns:
     def _update(self, run_id: str, change: Callable[[RunRow], RunRow | None]) -> bool:
         return self._rows.update("runs", run_id, change)
 
-    def add_many(self, new: Sequence[Run], due_at: datetime) -> None:
+    def add_many(self, new: Sequence[tuple[Run, datetime]]) -> None:
         if not new:
             return
         self._rows.step("add runs")
-        for run in new:
+        for run, due_at in new:
             for unique in (run.key, (run.job_id, run.stage, run.attempt)):
                 self._rows.insert("unique runs", unique, run.id)
             plain = replace(

@@ -14,6 +14,7 @@ from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
 from orchestrator.ports.trainer import RunState
 from tests.fakes.app import PROFILES, SlowTrainer, World, a_world, with_policy
+from tests.fakes.trainer import a_spec
 
 PLAIN = PROFILES[0]
 
@@ -23,9 +24,7 @@ def test_a_run_is_in_the_ledger_before_the_backend_is_asked_and_found_before_it_
     world.dying_dispatcher()
     run = world.run_of(job)
     assert (run.outcome, run.handle, world.trainer.submitted) == (RunOutcome.STARTING, None, {})
-    spec = world.app.runs._specs.of([run])[run.id]
-    assert not isinstance(spec, str)
-    handle = world.trainer.submit(spec, run.key)  # the dead process did, and could not say so
+    handle = world.trainer.submit(a_spec(run_id=run.id), run.key)  # the dead process did, and could not say so
     world.observe(after=31)
     assert world.run_of(job).handle == handle
     assert len(world.trainer.submitted) == 1

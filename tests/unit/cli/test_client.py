@@ -71,3 +71,33 @@ def test_pages_are_followed_to_the_end():
         return httpx.Response(200, json={"items": [{"n": page}], "next_cursor": str(page + 1) if page < 2 else None})
 
     assert [item["n"] for item in api_that(answer).pages("/jobs")] == [0, 1, 2]
+
+
+def pauses_before(answers: list[httpx.Response]) -> tuple[list[float], object]:
+    slept: list[float] = []
+    left = list(answers)
+    transport = httpx.MockTransport(lambda _: left.pop(0))
+    with Api(Connection("http://api.test", "t"), transport=transport, sleep=slept.append) as api:
+        try:
+            return slept, api.get("/counts")
+        except ApiError as error:
+            return slept, error.exit_code
+
+
+def busy(after: str) -> httpx.Response:
+    return httpx.Response(
+        429, json={"code": "too_many_requests", "detail": "too often"}, headers={"Retry-After": after}
+    )
+
+
+def test_who_is_told_when_to_come_again_comes_then():
+    assert pauses_before([busy("7"), httpx.Response(200, json={"n": 1})]) == ([7.0], {"n": 1})
+
+
+def test_who_is_told_to_come_much_later_is_not_kept_waiting():
+    assert pauses_before([busy("3600")]) == ([], Exit.UNREACHABLE)
+
+
+def test_a_date_to_come_again_is_not_read():
+    slept, found = pauses_before([busy("Sun, 29 Nov 2026 20:00:00 GMT"), httpx.Response(200, json={"n": 1})])
+    assert (len(slept), found) == (1, {"n": 1})

@@ -62,5 +62,13 @@ def test_the_time_is_over_when_it_is_over():
     assert late.value.exit_code is Exit.TIMEOUT
 
 
+def test_the_time_is_over_while_the_api_is_away_too():
+    told = Answers(a_job("training"), gone()).follow(timeout_s=5)
+    next(told)
+    with pytest.raises(CliError, match="still training after 5 s") as late:
+        next(told)
+    assert late.value.exit_code is Exit.TIMEOUT
+
+
 def test_a_sentence_says_how_far_the_training_is():
     assert watch.sentence(a_job("training", progress=0.25)) == "training: a trainer works on it [training 25%]"

@@ -11,7 +11,6 @@ from orchestrator.domain.uploads import (
     MAX_PARTS,
     MIB,
     MIN_PART_BYTES,
-    OPAQUE,
     PREFERRED_PART_BYTES,
     PartPlan,
     check_complete,
@@ -19,7 +18,6 @@ from orchestrator.domain.uploads import (
     most_parts,
     part_size_bytes,
     plan,
-    served_type,
 )
 
 totals = st.integers(1, MAX_PARTS * MAX_PART_BYTES)
@@ -135,15 +133,3 @@ def test_all_problems_are_told_at_once_and_many_strangers_in_short():
     problems = check_complete(PartPlan(2, None), dict.fromkeys(range(3, 20), 1), max_bytes=10)
     assert len(problems) == 4
     assert problems[2] == "part(s) 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 7 more arrived, only 1 to 2 were agreed"
-
-
-@pytest.mark.parametrize(
-    ("told", "served"),
-    [
-        ("video/mp4", "video/mp4"), ("IMAGE/PNG; x=y", "image/png"), ("audio/wav", "audio/wav"),
-        ("application/pdf", "application/pdf"), ("text/html", OPAQUE), ("image/svg+xml", OPAQUE),
-        ("application/xhtml+xml", OPAQUE), ("text/javascript", OPAQUE), ("application/xml", OPAQUE), ("", OPAQUE),
-    ],
-)  # fmt: skip
-def test_downloads_are_of_types_that_no_browser_runs(told: str, served: str):
-    assert served_type(told) == served

@@ -29,10 +29,7 @@ def list_media(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
 ) -> views.MediaPage:
     """Media, the newest first."""
-    query = MediaQuery(
-        None if caller.sees_all_projects else caller.project_id, types=type or (), statuses=status or (),
-        after=id_of(cursor), limit=limit,
-    )  # fmt: skip
+    query = MediaQuery(None, types=type or (), statuses=status or (), after=id_of(cursor), limit=limit)
     page = app.media.page(caller, query)
     following = cursor_of(page.items[-1].media.id) if page.has_more else None
     return views.MediaPage(items=[views.MediaView.of(shown) for shown in page.items], next_cursor=following)

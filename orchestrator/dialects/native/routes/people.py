@@ -20,8 +20,7 @@ from orchestrator.dialects.native.schemas import (
     Stop,
 )
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import Invalid, NotFound
-from orchestrator.domain.model import Run
+from orchestrator.domain.errors import Invalid
 from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import MAX_PAGE
 
@@ -97,11 +96,7 @@ def configure(app: AppDep, caller: AdminDep, job_id: PathId, name: str, request:
 @router.get("/runs/{run_id}")
 def show_run(app: AppDep, caller: CallerDep, run_id: PathId) -> views.RunView:
     """One try of a stage."""
-    with app.context.store.read() as tx:
-        run = tx.runs.get(run_id)
-    if not caller.may_see(run.project_id):
-        raise NotFound(f"there is no run {run_id}", run_id=run_id)
-    return views.RunView.of(run)
+    return views.RunView.of(app.run_logs.show(caller, run_id))
 
 
 @router.get("/runs/{run_id}/log")
@@ -109,11 +104,5 @@ def show_run_log(
     app: AppDep, caller: AdminDep, run_id: PathId, offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0
 ) -> views.RunLog:
     """What the trainer wrote. For admins: it may tell of the machine it runs on."""
-    del caller
-    with app.context.store.read() as tx:
-        run: Run = tx.runs.get(run_id)
-    pool = app.context.pools.get(run.pool)
-    if pool is None or run.handle is None:
-        return views.RunLog(text="", next_offset=offset)
-    text, following = pool.backend.logs(run.handle, offset)
+    text, following = app.run_logs.read(caller, run_id, offset)
     return views.RunLog(text=text, next_offset=following)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.adapters.media.ranges import BLOCK_BYTES, CACHE_BYTES, InputFile, Reader
-from orchestrator.adapters.media.sources import LocalFile, StoredObject
+from orchestrator.adapters.media.sources import LocalFile
+from orchestrator.app.stored import StoredObject
 from orchestrator.domain.errors import StorageUnavailable
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing
 from tests.media_samples import Bytes

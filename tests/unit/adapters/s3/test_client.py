@@ -8,6 +8,7 @@ import pytest
 from orchestrator.adapters.s3 import client
 from orchestrator.adapters.s3.client import Clients
 from orchestrator.adapters.s3.options import S3Options
+from orchestrator.domain.errors import StorageUnavailable
 
 OPTIONS = S3Options("http://127.0.0.1:9000", "films", "AK", "s", read_timeout_s=7, slow_timeout_s=77, attempts=4)
 
@@ -70,3 +71,15 @@ def test_the_pid_in_use_is_the_real_one(clients):
     assert clients.address.host == "127.0.0.1:9000"
     assert clients._made is not None
     assert clients._made[0] == os.getpid()
+
+
+def test_who_has_no_credentials_at_all_is_told_so_whatever_was_asked(monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    clients = Clients(S3Options("", "films", profile="aws"))
+    for ask in (lambda: clients.address, lambda: clients.calls, clients.credentials):
+        with pytest.raises(StorageUnavailable, match="no key, role or profile was found"):
+            ask()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.adapters.s3 import presign
 from orchestrator.adapters.s3.client import Clients
 from orchestrator.adapters.s3.options import S3Options
-from orchestrator.adapters.s3.presign import Validity, attachment
+from orchestrator.adapters.s3.presign import Validity
+from orchestrator.domain.downloads import attachment
 from orchestrator.domain.errors import Invalid
 from tests.unit.adapters.s3.reference import url_of
 
@@ -140,15 +141,6 @@ def test_a_backdated_url_ends_when_it_should_and_lasts_no_longer_than_it_may(exp
     assert valid.begins_at + valid.lasts == NOW + timedelta(seconds=expires_s)
     assert NOW - timedelta(seconds=skew_s) <= valid.begins_at <= NOW
     assert valid.lasts <= presign.LONGEST_VALIDITY
-
-
-@given(st.text())
-def test_no_file_name_gets_out_of_its_header(filename):
-    header = attachment(filename)
-    assert header.isascii()
-    assert header.isprintable()
-    assert header.count('"') == 2
-    assert header.startswith("attachment; filename=")
 
 
 @pytest.mark.parametrize("letter", ["a", " ", "\N{CJK UNIFIED IDEOGRAPH-6587}", "\N{GRINNING FACE}"])

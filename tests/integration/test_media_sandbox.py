@@ -219,6 +219,14 @@ def test_a_check_that_hardly_got_the_processor_says_nothing_of_the_file(monkeypa
         SandboxedProber(Limits(max_wall_s=0.001)).judge(Bytes(sample("landscape.mp4")), VIDEO, METASTUDIO)
 
 
+def test_a_brand_with_a_nul_is_one_that_every_database_can_hold(prober):
+    film = bytearray(mp4())
+    at = film.index(b"ftyp") + 4
+    film[at : at + 4] = b"is\0m"
+    verdict = prober.judge(Bytes(bytes(film)), VIDEO, METASTUDIO)
+    assert verdict.facts.brand == "is\N{REPLACEMENT CHARACTER}m"
+
+
 def test_several_threads_judge_at_once(prober):
     names = ["landscape.mp4", "recorder.webm", "too_short.mp4", "playlist.mp4"] * 2
     with ThreadPoolExecutor(4) as pool:

@@ -85,7 +85,7 @@ class Jobs:
             Invalid: unknown profile or switch, a name or priority outside its limits.
         """
         kind = self._context.profile(profile)
-        _check_name(name, kind)
+        check_name(name, kind)
         _check_priority(priority)
         if unknown := sorted(switches - kind.all_switches - set(SWITCHES)):
             raise Invalid(f"there are no switches {unknown}; there are {sorted(SWITCHES)}", field="switches")
@@ -175,7 +175,7 @@ class Jobs:
         if name is not None:
             with self._context.store.read() as tx:
                 kind = self._context.profile_of(tx.jobs.get(job_id, _scope(caller)))
-            _check_name(str(name), kind)
+            check_name(str(name), kind)
         return self.ask(caller, job_id, command, details={"fields": sorted(sheet)}, sheet=sheet)
 
     def change(
@@ -197,7 +197,7 @@ class Jobs:
             job = tx.jobs.get(job_id, _scope(caller))
             kind = self._context.profile_of(job)
             if name is not None:
-                _check_name(name, kind)
+                check_name(name, kind)
             changed: dict[str, object] = {"fields": sorted({*told, *(attributes or {})})}
             ask = Ask(command, actor_of(caller, job, command), caller.name, details=changed)
             at = self._context.clock()
@@ -373,7 +373,8 @@ def _scope(caller: Caller) -> str | None:
     return None if caller.sees_all_projects else caller.project_id
 
 
-def _check_name(name: str, profile: Profile) -> None:
+def check_name(name: str, profile: Profile) -> None:
+    """Raises Invalid."""
     if not 1 <= len(name) <= profile.name_limit:
         said = f"the name has {len(name)} characters; {profile.name} takes 1 to {profile.name_limit}"
         raise Invalid(said, field="name")

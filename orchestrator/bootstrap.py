@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
+
+import structlog
 
 from orchestrator.adapters.celery_waker import CeleryWaker, NullWaker
 from orchestrator.adapters.courier import HttpCourier
@@ -14,12 +17,15 @@ from orchestrator.adapters.trainers.instant import InstantBackend
 from orchestrator.adapters.trainers.local import LocalBackend
 from orchestrator.app.app import App
 from orchestrator.app.context import Context, Pool, Timing
+from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.parts import build_prober, profiles_of
 from orchestrator.ports.trainer import TrainerBackend
 from orchestrator.ports.waker import Waker
 from orchestrator.settings import BadSettings, Settings
 from orchestrator.settings.load import variable_of
 from orchestrator.settings.schema import PoolSettings
+
+log = structlog.get_logger()
 
 
 def build_app(settings: Settings, *, waker: Waker | None = None) -> App:
@@ -42,7 +48,7 @@ def build_context(settings: Settings, *, waker: Waker | None = None) -> Context:
     profiles = profiles_of(settings)
     store = store_options(settings)
     return Context(
-        store=build_database(settings),
+        store=build_database(settings, profiles),
         storage=S3Storage(store),
         prober=build_prober(settings),
         pools={name: Pool(_backend(pool, store), pool.slots) for name, pool in settings.pools.items()},
@@ -55,8 +61,29 @@ def build_context(settings: Settings, *, waker: Waker | None = None) -> Context:
     )
 
 
-def build_database(settings: Settings) -> Database:
-    return Database(settings.database.url.get_secret_value(), pool_size=settings.database.pool_size)
+def build_database(settings: Settings, profiles: Collection[str] | None = None) -> Database:
+    """The database of the settings; with `profiles`, work on jobs of others is left to those who have them."""
+    url = settings.database.url.get_secret_value()
+    return Database(url, pool_size=settings.database.pool_size, profiles=profiles)
+
+
+def refuse_other_schema(settings: Settings) -> None:
+    """Before a process begins: is its database one that this version may work on?
+
+    A database that does not answer is no reason not to begin: it is asked again before the first work.
+
+    Raises:
+        OtherSchema: it is not.
+        BadSettings, Invalid: as `build_context`.
+    """
+    _require("database.url", settings.database.url.get_secret_value())
+    database = build_database(settings)
+    try:
+        database.ping()
+    except DatabaseUnavailable as exc:
+        log.warning("schema_not_checked", error=exc.message)
+    finally:
+        database.dispose()
 
 
 def build_waker(settings: Settings) -> Waker:

@@ -24,8 +24,8 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from orchestrator.bootstrap import build_context
-from orchestrator.domain.errors import Invalid
+from orchestrator.bootstrap import build_context, refuse_other_schema
+from orchestrator.domain.errors import Invalid, Refused
 from orchestrator.logs import configure_logging
 from orchestrator.settings import load
 from tasks import stopping
@@ -64,10 +64,11 @@ def _tell_beat(**_: Any) -> None:  # noqa: ANN401
 
 @worker_init.connect
 def _check_settings(**_: Any) -> None:  # noqa: ANN401
-    """Refuse to start on wrong settings; in a pool process they would end one child after the other."""
+    """Refuse to start on wrong settings or another schema; pool processes would end one after the other of them."""
     try:
         build_context(_settings)
-    except Invalid as exc:
+        refuse_other_schema(_settings)
+    except (Invalid, Refused) as exc:
         raise SystemExit(exc.message) from None
 
 

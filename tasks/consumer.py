@@ -1,6 +1,9 @@
-"""Celery's consumer, which gets over a broker that goes away at a bad moment."""
+"""Celery's consumer, which gets over a broker that goes away at a bad moment, and over wake-ups of a newer version."""
 
 from __future__ import annotations
+
+import logging
+from typing import Any
 
 import structlog
 from celery.worker.consumer import Consumer
@@ -23,3 +26,8 @@ class SteadyConsumer(Consumer):
             if self.connection is not None:
                 raise
             log.warning("broken_connection_not_closed", error=str(broken))
+
+    def on_unknown_task(self, _body: object, message: Any, _exc: Exception) -> None:  # noqa: ANN401  Celery's own
+        """Drop it: the newer workers that know its work look for it by their timers, too."""
+        log.info("unknown_wake_up", task=str(message.headers.get("task")))
+        message.reject_log_error(logging.getLogger(__name__), self.connection_errors)  # type: ignore[attr-defined]  # it has

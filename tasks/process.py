@@ -20,7 +20,7 @@ from orchestrator.app.context import new_token
 from orchestrator.app.engine import BUDGET
 from orchestrator.app.leases import BEAT_LEASE, worker_lease
 from orchestrator.bootstrap import build_app
-from orchestrator.domain.errors import DatabaseUnavailable
+from orchestrator.domain.errors import DatabaseUnavailable, Refused
 from orchestrator.logs import configure_logging
 from orchestrator.settings import Settings, load
 from tasks import stopping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.app.care import SweepReport
 
 STOP_CHECK_S: Final = 0.2  # how soon an idle timer notices that its worker stops
+SCHEMA_LOOK_S: Final = 10.0  # how soon a worker notices that the schema is none for it any more
 JOIN_S: Final = 15.0  # what a timer is at may take so long at the end
 
 log = structlog.get_logger()
@@ -49,6 +50,7 @@ class Process:
         self._work = self.app.work
         self._drains = Drains(lambda work: self._work[work](), self.app.context.waker.wake)
         self._stopped = threading.Event()
+        self._fits_until_s = 0.0
         self._alive = worker_lease(socket.gethostname())
         tick_s = settings.worker.tick.total_seconds()
         # two, so that a long drain does not keep the sweeps from looking after everything else
@@ -78,6 +80,8 @@ class Process:
         if self._is_stopping():
             return
         try:
+            if not self._fits():
+                return
             moved = self._drains.drain(work)
         except DatabaseUnavailable as exc:
             log.warning("drain_skipped", effect=str(work), error=exc.message)
@@ -90,7 +94,8 @@ class Process:
         if self._is_stopping():
             return
         try:
-            _tell(self.app.sweeper.run(name))
+            if self._fits():
+                _tell(self.app.sweeper.run(name))
         except DatabaseUnavailable as exc:
             log.warning("sweep_skipped", sweep=name, error=exc.message)
 
@@ -100,6 +105,21 @@ class Process:
             self._sign_of_life(BEAT_LEASE)
         except DatabaseUnavailable as exc:
             log.warning("beat_not_noted", error=exc.message)
+
+    def _fits(self) -> bool:
+        """Whether this version may work on the database. It may cease to: a newer one takes away what we need.
+
+        Raises DatabaseUnavailable.
+        """
+        if time.monotonic() < self._fits_until_s:
+            return True
+        try:
+            self.app.context.store.ping()
+        except Refused as exc:
+            log.error("schema_refused", error=exc.message)  # noqa: TRY400  the message says it all
+            return False
+        self._fits_until_s = time.monotonic() + SCHEMA_LOOK_S
+        return True
 
     def _is_stopping(self) -> bool:
         return stopping.asked() or self._stopped.is_set()
@@ -124,6 +144,8 @@ class Process:
             self.drain(work)
 
     def _sweep_due(self) -> None:
+        if not self._fits():
+            return
         for report in self.app.sweeper.run_due(on_error=_log_broken_sweep):
             _tell(report)
         self._sign_of_life(self._alive)  # work done, not a process that is there

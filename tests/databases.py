@@ -15,13 +15,15 @@ from orchestrator.adapters.db.tables import metadata
 from tests.servers import Databases
 
 LARGEST_BYTES: Final = 64 << 20  # of a database that is used again: deleted rows are still read past
-# Every column and index of ours, and the migration that we are at.
+# Every column, index and constraint of ours, and the migration that we are at.
 _SCHEMA: Final = """
 SELECT (SELECT version_num FROM alembic_version), md5(string_agg(t.line, chr(10) ORDER BY t.line)) FROM (
   SELECT format('%s %s %s %s', attrelid::regclass, attname, atttypid::regtype, attnotnull) AS line
   FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
   WHERE attnum > 0 AND relnamespace = 'public'::regnamespace
   UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+  UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid))
+  FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 ) AS t
 """
 

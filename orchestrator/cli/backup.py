@@ -27,9 +27,9 @@ from orchestrator.adapters.db import backup, migrate
 from orchestrator.adapters.db.backup import BackupDamaged, Pointed, Written
 from orchestrator.adapters.db.database import translated
 from orchestrator.adapters.db.engine import make_engine
+from orchestrator.adapters.db.schema import OtherSchema
 from orchestrator.adapters.db.types import to_text
 from orchestrator.cli.failures import CliError, Exit
-from orchestrator.domain.errors import Refused
 from orchestrator.ports.storage import ObjectChanged, ObjectInfo, ObjectMissing, Storage
 from orchestrator.version import our_version
 
@@ -46,10 +46,6 @@ Step = Callable[[], None]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class OtherSchema(Refused):
-    code = "other_schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +120,7 @@ def take(url: str, directory: Path, storage: Storage | None, step: Step = lambda
         outcome = Outcome()
         if storage is not None:
             files[OBJECTS] = _copied(storage, partial, outcome, step)
-        manifest = Manifest(
-            str(migrate.head()), our_version(), engine.dialect.name, taken_at, storage is not None, files
-        )
+        manifest = Manifest(migrate.head(), our_version(), engine.dialect.name, taken_at, storage is not None, files)
         _write_durably(partial / MANIFEST, json.dumps(asdict(manifest), indent=1).encode() + b"\n")
     return manifest, outcome
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.broker_check import check_broker
 from orchestrator.adapters.db import migrate
+from orchestrator.adapters.db.schema import OtherSchema
 from orchestrator.adapters.db.tables import files, jobs
 from orchestrator.adapters.media import sandbox
 from orchestrator.adapters.s3 import check
@@ -100,11 +101,14 @@ def examine(settings: Settings, *, deep: bool = True) -> Iterator[Finding]:
     yield from found
     if _is_bad(found):
         return
-    found = list(_made("database", _database, patient))
-    yield from found
-    checks: Sequence[tuple[str, Check]] = _ALWAYS if _is_bad(found) else (*_WITH_DATABASE, *_ALWAYS)
-    for name, make in checks:
-        yield from _made(name, make, patient)
+    try:
+        found = list(_made("database", _database, patient))
+        yield from found
+        checks: Sequence[tuple[str, Check]] = _ALWAYS if _is_bad(found) else (*_WITH_DATABASE, *_ALWAYS)
+        for name, make in checks:
+            yield from _made(name, make, patient)
+    finally:
+        patient.app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
 
 
 def _made(name: str, make: Check, patient: Patient) -> Iterator[Finding]:
@@ -130,19 +134,21 @@ def _settings(patient: Patient) -> Iterator[Finding]:
 
 
 def _database(patient: Patient) -> Iterator[Finding]:
-    url = patient.settings.database.url.get_secret_value()
     try:
         patient.app.context.store.ping()
+    except OtherSchema as exc:
+        yield Finding("database", Level.TROUBLE, exc.message, "see the message, and docs/upgrading.md")
+        return
     except UnderstudyError as exc:
         remedy = "start it, or mend database.url; the API answers 503 meanwhile, and nothing is lost"
         yield Finding("database", Level.TROUBLE, exc.message, remedy)
         return
-    found, wanted = migrate.current(url), migrate.head()
+    found, wanted = migrate.current(patient.settings.database.url.get_secret_value()), migrate.head()
     if found != wanted:
-        message = f"its schema is {found or 'empty'}, this version wants {wanted}"
-        yield Finding("database", Level.TROUBLE, message, "run `understudy db upgrade`")
-        return
-    yield Finding("database", Level.OK, f"{patient.engine.dialect.name} answers, its schema is {found}")
+        message = f"its schema is {found}, newer than the {wanted} of this version, which may go on for the time"
+        yield Finding("database", Level.WARNING, message, "start the newer version, then stop this one")
+    else:
+        yield Finding("database", Level.OK, f"{patient.engine.dialect.name} answers, its schema is {found}")
     if patient.engine.dialect.name == "postgresql":
         yield from _postgresql(patient)
 

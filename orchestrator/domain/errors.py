@@ -20,6 +20,7 @@
         ├── StorageUnavailable
         ├── TrainerUnavailable
         ├── DatabaseUnavailable
+        ├── WrittenByNewer       a row holds a word that only a newer version knows
         └── CheckBrokenOff       who looked at a file was killed: nothing is said of the file
 
 Each class has a stable public `code`; a dialect maps codes to its own status and words in one dict. The facts
@@ -112,6 +113,10 @@ class StorageUnavailable(Unavailable):
 
 class CheckBrokenOff(Unavailable):
     """Has no code of its own: no caller of an API waits for a check."""
+
+
+class WrittenByNewer(Unavailable):
+    """Has no code of its own: who asks again comes to a process of the newer version, sooner or later."""
 
 
 class TrainerUnavailable(Unavailable):

@@ -157,10 +157,10 @@ class _Look:
         rows = self._rows(sa.select(runs.c.job_id, runs.c.stage, runs.c.attempt, runs.c.outcome))
         tries = Counter((row.job_id, row.stage, row.attempt) for row in rows)
         yield from (f"{key} has {times} rows" for key, times in tries.items() if times > 1)
-        succeeded = Counter(row.job_id for row in rows if row.outcome == "succeeded")
-        for each in self._published:
-            if succeeded[each.job_id] != 1:
-                yield f"job {each.job_id} has {succeeded[each.job_id]} successful runs"
+        succeeded = Counter((row.job_id, row.stage) for row in rows if row.outcome == "succeeded")
+        yield from (f"{key} succeeded {times} times" for key, times in succeeded.items() if times > 1)
+        untrained = {each.job_id for each in self._published} - {job_id for job_id, _ in succeeded}
+        yield from (f"job {job_id} has no successful run" for job_id in untrained)
 
     def begun(self) -> Iterator[str]:
         begun = Counter(self._installation.runs_started())

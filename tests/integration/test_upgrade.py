@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
+from orchestrator.adapters.db import schema
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.migrate import current, head, upgrade
 from orchestrator.domain.states import JobState
+from tests.databases import Factory
 from tests.fakes.app import World, a_database
 
 FIRST = "0001"
@@ -101,26 +106,113 @@ def _numbered_behind(target: sa.Connection, table: sa.Table) -> None:
         target.execute(sa.select(sa.func.setval(sequence, sa.func.max(key[0]))).select_from(table))
 
 
-def test_what_the_first_version_writes_the_present_schema_takes(empty_database_url: str) -> None:
-    """Additive: whatever a table had at first is there, of its kind; whatever it has got since may be left out."""
-    upgrade(empty_database_url, FIRST)
-    with _tables(empty_database_url) as (_, first):
-        pass
-    upgrade(empty_database_url)
-    with _tables(empty_database_url) as (_, present):
-        pass
-    for name, table in first.tables.items():
-        if name == "alembic_version":
-            continue
-        now = present.tables[name]
-        assert {each.name for each in table.columns} <= {each.name for each in now.columns}, name
-        for column in now.columns:
-            former = table.columns.get(column.name)
-            if former is None:
-                assert column.nullable or column.server_default is not None, f"{name}.{column.name} cannot be left out"
+def test_every_migration_adds_only_or_says_that_it_takes_away(sqlite_files: Factory) -> None:
+    """What a version writes the schema of the next one takes. One that does not names who may work on it (contract)."""
+    scripts = ScriptDirectory(str(schema.MIGRATIONS))
+    with sqlite_files.empty() as url:
+        upgrade(url, FIRST)
+        with _tables(url) as (connection, tables):
+            former = _Rules(connection, tables)
+        for revision in schema.revisions()[1:]:
+            upgrade(url, revision)
+            with _tables(url) as (connection, tables):
+                present = _Rules(connection, tables)
+            contract = getattr(scripts.get_revision(revision).module, "contract", None)
+            if contract is None:
+                assert list(present.broken(former)) == [], f"revision {revision} is not additive, and has no `contract`"
             else:
-                assert type(column.type) is type(former.type), f"{name}.{column.name} is another kind"
-                assert column.nullable or not former.nullable, f"{name}.{column.name} was optional"
-                assert column.server_default is not None or former.server_default is None, f"{name}.{column.name}"
-                narrower = getattr(column.type, "length", None)
-                assert narrower is None or narrower >= former.type.length, f"{name}.{column.name} is narrower"  # type: ignore[attr-defined]  # texts
+                assert contract in schema.revisions(), f"revision {revision}: `contract` names no revision"
+                assert contract < revision, f"revision {revision}: who used what goes must be gone before it goes"
+            former = present
+
+
+def test_what_the_first_version_writes_the_present_schema_takes(empty_database_url: str) -> None:
+    """The same over all migrations at once, on both databases, as long as nothing was taken away."""
+    upgrade(empty_database_url, FIRST)
+    with _tables(empty_database_url) as (connection, tables):
+        first = _Rules(connection, tables)
+    upgrade(empty_database_url)
+    with _tables(empty_database_url) as (connection, tables):
+        assert list(_Rules(connection, tables).broken(first)) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DROP TABLE nonces", "nonces is gone"),
+        ("ALTER TABLE media DROP COLUMN reason", "media.reason is gone"),
+        ("ALTER TABLE projects RENAME COLUMN share TO weight", "projects.share is gone"),
+        ("CREATE UNIQUE INDEX one_name ON projects (name)", "projects: ('name',) may hold less than before"),
+    ],
+)
+def test_what_takes_away_is_noticed(sqlite_url: str, statement: str, told: str) -> None:
+    with _tables(sqlite_url) as (connection, tables):
+        former = _Rules(connection, tables)
+        connection.execute(sa.text(statement))
+    with _tables(sqlite_url) as (connection, tables):
+        assert told in list(_Rules(connection, tables).broken(former))
+
+
+class _Rules:
+    """What a schema asks of those who write into it."""
+
+    def __init__(self, connection: sa.Connection, tables: sa.MetaData) -> None:
+        inspector = sa.inspect(connection)
+        self._tables = {name: table for name, table in tables.tables.items() if name != "alembic_version"}
+        self._checks = {
+            (name, check["name"]): set(re.findall(r"\w+", check["sqltext"]))
+            for name in self._tables
+            for check in inspector.get_check_constraints(name)
+        }
+        self._unique = {
+            (name, tuple(sorted(str(column) for column in each["column_names"])))
+            for name in self._tables
+            for each in [*inspector.get_unique_constraints(name),
+                         *(index for index in inspector.get_indexes(name) if index["unique"])]
+        }  # fmt: skip
+        self._links = {
+            (name, tuple(each["constrained_columns"]))
+            for name in self._tables
+            for each in inspector.get_foreign_keys(name)
+        }
+
+    def broken(self, former: _Rules) -> Iterator[str]:
+        """Where it refuses what `former` took."""
+        for name, table in former._tables.items():
+            if name not in self._tables:
+                yield f"{name} is gone"
+                continue
+            yield from _narrower(table, self._tables[name])
+        new = {
+            name: set(table.columns.keys()) - set(former._tables[name].columns.keys())
+            for name, table in self._tables.items()
+            if name in former._tables
+        }
+        for (name, check), words in self._checks.items():
+            if name not in former._tables or words & new[name]:
+                continue
+            if not words >= former._checks.get((name, check), words | {"anything"}):
+                yield f"{check} is stricter"
+        for name, columns in (self._unique - former._unique) | (self._links - former._links):
+            if name in former._tables and not set(columns) & new[name]:
+                yield f"{name}: {columns} may hold less than before"
+
+
+def _narrower(former: sa.Table, now: sa.Table) -> Iterator[str]:
+    for column in former.columns:
+        if column.name not in now.columns:
+            yield f"{now.name}.{column.name} is gone"
+    for column in now.columns:
+        before, where = former.columns.get(column.name), f"{now.name}.{column.name}"
+        if before is None:
+            if not column.nullable and column.server_default is None:
+                yield f"{where} cannot be left out"
+            continue
+        if type(column.type) is not type(before.type):
+            yield f"{where} is another kind"
+        elif (getattr(column.type, "length", None) or 0) < (getattr(before.type, "length", None) or 0):
+            yield f"{where} is shorter"
+        if before.nullable and not column.nullable:
+            yield f"{where} was optional"
+        if before.server_default is not None and column.server_default is None:
+            yield f"{where} had a default"

@@ -30,13 +30,15 @@ from orchestrator.adapters.db.tables import (
     media,
     metadata,
     runs,
+    schema_floor,
 )
 from orchestrator.adapters.db.types import BigId, Instant, from_text, to_text
 from orchestrator.domain.assets import AssetFileState
 from orchestrator.domain.errors import Conflict, Refused
 from orchestrator.domain.model import FileState, RunOutcome
 
-TABLES: Final = tuple(metadata.sorted_tables)  # parents before children
+# Parents before children. What migrations write belongs to the schema, which a backup names.
+TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not schema_floor)
 _ROWS: Final = 1000  # read or written at a time: memory stays flat however many there are
 _FREE: Final = {"lease_token": None, "lease_until": None}
 _ENDED: Final = from_text("2000-01-01T00:00:00.000000Z")

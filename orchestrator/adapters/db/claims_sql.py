@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import giving, one_of
 from orchestrator.adapters.db.tables import jobs
+from orchestrator.adapters.db.words import known
 from orchestrator.domain.model import Job
+from orchestrator.domain.states import JobState
 
 _FIELDS: Final = ", ".join(f"jobs.{name}" for name in Job._fields)
 _AT: Final = jobs.c.due_at.type
 
 
-def _claim(dialect: str) -> sa.TextualSelect:
+@lru_cache
+def claim_sql(dialect: str, *, of_profiles: bool) -> sa.TextualSelect:
+    """Leases due jobs in states that this version knows; `of_profiles`: and of `:profiles` only."""
     lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
     due = f"""
         SELECT id FROM jobs
         WHERE effect = :effect AND due_at <= :now AND due_at IS NOT NULL AND lease_token IS NULL AND deleted_at IS NULL
+          AND {_mine(dialect, "jobs", of_profiles=of_profiles)}
         ORDER BY due_at LIMIT :limit {lock}
     """  # noqa: S608
     statement = f"""
@@ -29,7 +35,22 @@ def _claim(dialect: str) -> sa.TextualSelect:
     return giving(sa.text(statement).bindparams(*at), *Job._fields)
 
 
-CLAIM_SQL: Final = {name: _claim(name) for name in ("postgresql", "sqlite")}
+def _mine(dialect: str, table: str, *, of_profiles: bool) -> str:
+    """Nobody works on a job whose state or profile it does not know: another version may, or other settings."""
+    state = known(f"{table}.state", JobState)
+    if not of_profiles:
+        return state
+    if dialect == "postgresql":
+        return f"{state} AND {table}.profile = ANY(CAST(:profiles AS text[]))"
+    return f"{state} AND {table}.profile IN (SELECT value FROM json_each(:profiles))"  # noqa: S608
+
+
+def others_sql(dialect: str, *, of_profiles: bool) -> str:
+    """The condition that a row of `runs` belongs to a job that this version leaves alone."""
+    mine = _mine(dialect, "j", of_profiles=of_profiles)
+    return f"EXISTS (SELECT 1 FROM jobs j WHERE j.id = runs.job_id AND NOT ({mine}))"  # noqa: S608
+
+
 _FOR_ANY_POOL: Final = "effect = 'dispatch' AND lease_token IS NULL AND deleted_at IS NULL"
 _IS_WAITING: Final = f"{_FOR_ANY_POOL} AND pool = :pool"
 # one run at a time: the former one may still be on its way out, with its hands on the same checkpoint
@@ -46,10 +67,18 @@ _HELD: Final = (
     "SELECT project_id, count(*) AS n FROM runs WHERE pool = :pool AND due_at IS NOT NULL GROUP BY project_id"
 )
 _NO_JOB: Final = ", ".join("NULL" for _ in Job._fields)
-# The first column of one row tells who holds slots; every other row is a job that waits.
-_QUEUE: Final = {
-    # one index walk to the next project, then its first few: never reads the whole queue
-    "postgresql": f"""
+
+
+@lru_cache
+def queue_sql(dialect: str, *, of_profiles: bool) -> sa.TextualSelect:
+    """Who holds slots of `:pool`, and who waits for the free ones, with the bounds of `claim_sql`.
+
+    The first column of one row tells who holds slots; every other row is a job that waits.
+    """
+    ready = f"{_IS_WAITING} AND due_at <= :now AND {_IS_IDLE} AND {_mine(dialect, 'j', of_profiles=of_profiles)}"
+    if dialect == "postgresql":
+        # one index walk to the next project, then its first few: never reads the whole queue
+        query = f"""
         WITH RECURSIVE held AS ({_HELD}),
         free(n) AS (SELECT CAST(greatest(0, least(:slots - coalesce(sum(n), 0), :limit)) AS bigint) FROM held),
         p(project_id) AS (
@@ -60,25 +89,21 @@ _QUEUE: Final = {
           FROM p WHERE p.project_id IS NOT NULL
         )
         SELECT CAST(NULL AS json), {_FIELDS} FROM p CROSS JOIN LATERAL (
-          SELECT * FROM jobs j
-          WHERE {_IS_WAITING} AND j.project_id = p.project_id AND j.due_at <= :now AND {_IS_IDLE}
+          SELECT * FROM jobs j WHERE j.project_id = p.project_id AND {ready}
           ORDER BY j.priority DESC, j.due_at LIMIT (SELECT n FROM free)
         ) AS jobs WHERE p.project_id IS NOT NULL
         UNION ALL
         SELECT coalesce(json_object_agg(project_id, n), '{{}}'), {_NO_JOB} FROM held
-    """,  # noqa: S608
-    "sqlite": f"""
+        """  # noqa: S608
+    else:
+        query = f"""
         WITH held AS ({_HELD}),
         free(n) AS (SELECT max(0, min(:slots - coalesce(sum(n), 0), :limit)) FROM held)
         SELECT NULL, {_FIELDS} FROM (
           SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY priority DESC, due_at) AS place
-          FROM jobs j WHERE {_IS_WAITING} AND due_at <= :now AND {_IS_IDLE}
+          FROM jobs j WHERE {ready}
         ) AS jobs WHERE place <= (SELECT n FROM free)
         UNION ALL
         SELECT json_group_object(project_id, n), {_NO_JOB} FROM held
-    """,  # noqa: S608
-}
-QUEUE_SQL: Final = {
-    name: giving(sa.text(sql).bindparams(sa.bindparam("now", type_=_AT)), "held", *Job._fields)
-    for name, sql in _QUEUE.items()
-}
+        """  # noqa: S608
+    return giving(sa.text(query).bindparams(sa.bindparam("now", type_=_AT)), "held", *Job._fields)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
 import sqlalchemy as sa
 import structlog
 
+from orchestrator.adapters.db import schema
 from orchestrator.adapters.db.deliveries import SqlDeliveries
 from orchestrator.adapters.db.engine import make_engine
 from orchestrator.adapters.db.files import SqlFiles
@@ -29,14 +30,14 @@ log = structlog.get_logger()
 class SqlTx:
     """One transaction's view of every table."""
 
-    def __init__(self, connection: sa.Connection, shard: int) -> None:
-        self._connection, self._shard = connection, shard
+    def __init__(self, connection: sa.Connection, shard: int, profiles: Sequence[str] | None) -> None:
+        self._connection, self._shard, self._profiles = connection, shard, profiles
         self.callbacks: list[Callable[[], None]] = []
 
     # made when they are asked for: most transactions need two or three of them
-    jobs = cached_property(lambda self: SqlJobs(self._connection, self._shard))
+    jobs = cached_property(lambda self: SqlJobs(self._connection, self._shard, self._profiles))
     files = cached_property(lambda self: SqlFiles(self._connection))
-    runs = cached_property(lambda self: SqlRuns(self._connection))
+    runs = cached_property(lambda self: SqlRuns(self._connection, self._profiles))
     reads = cached_property(lambda self: SqlReads(self._connection))
     keys = cached_property(lambda self: SqlKeys(self._connection))
     audit = cached_property(lambda self: SqlAudit(self._connection))
@@ -56,10 +57,15 @@ class SqlTx:
 
 
 class Database:
-    """The database of one process. Connections are made on first use and again after a fork."""
+    """The database of one process. Connections are made on first use and again after a fork.
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    Args:
+        profiles: those that this process has. It works on no job of another one, and everybody may look at all of them.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5, profiles: Collection[str] | None = None) -> None:
         self._url = url
+        self._profiles = None if profiles is None else sorted(profiles)
         self._pool_size = pool_size
         self._engines: tuple[sa.Engine, sa.Engine] | None = None
         self._pid = 0
@@ -93,7 +99,7 @@ class Database:
             DatabaseUnavailable: the server does not answer; whether a commit under way was done is then unknown.
         """
         with translated(), self.engine.begin() as connection:
-            tx = SqlTx(connection, self._pid)
+            tx = SqlTx(connection, self._pid, self._profiles)
             yield tx
         for callback in tx.callbacks:
             try:
@@ -113,7 +119,7 @@ class Database:
                 yield tx
             return
         with translated(), self.single.connect() as connection:
-            yield SqlTx(connection, self._pid)
+            yield SqlTx(connection, self._pid, self._profiles)
 
     @contextmanager
     def read(self) -> Iterator[SqlTx]:
@@ -121,12 +127,12 @@ class Database:
         with translated(), self.single.connect() as connection:
             if connection.dialect.name != "postgresql":
                 connection = connection.execution_options(read_only=True)  # noqa: PLW2901  the same one
-            yield SqlTx(connection, self._pid)
+            yield SqlTx(connection, self._pid, self._profiles)
 
     def ping(self) -> None:
-        """Raises DatabaseUnavailable when the database does not answer."""
+        """Raises DatabaseUnavailable when the database does not answer, OtherSchema if it is none for this version."""
         with translated(), self.single.connect() as connection:
-            connection.execute(sa.text("SELECT 1"))
+            schema.check(connection.execution_options(read_only=True))
 
     def dispose(self) -> None:
         """Close every connection."""

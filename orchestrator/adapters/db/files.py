@@ -10,16 +10,19 @@ import sqlalchemy as sa
 
 from orchestrator.adapters.db.bulk import among
 from orchestrator.adapters.db.tables import files
+from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.errors import NotFound, UploadNotOpen
 from orchestrator.domain.model import File, FileKind, FileState, JobId
 
 _FIELDS: Final = tuple(File.__dataclass_fields__)
+_KINDS: Final = Words(FileKind)
+_STATES: Final = Words(FileState)
 FILE_COLUMNS: Final = tuple(files.c[name] for name in _FIELDS)
 
 
 def file_from(row: Sequence[Any]) -> File:
     values = dict(zip(_FIELDS, row, strict=True))
-    values["kind"], values["state"] = FileKind(values["kind"]), FileState(values["state"])
+    values["kind"], values["state"] = _KINDS[values["kind"]], _STATES[values["state"]]
     return File(**values)
 
 
@@ -120,11 +123,11 @@ class SqlFiles:
         """Files that a sweep should look at, oldest first."""
         query = (
             sa.select(*FILE_COLUMNS)
-            .where(files.c.state.in_(states), files.c.due_at <= now)
+            .where(files.c.state.in_(states), files.c.due_at <= now, sa.text(known("files.kind", FileKind)))
             .order_by(files.c.due_at)
             .limit(limit)
         )
-        return [file_from(row) for row in self._connection.execute(query)]
+        return readable(file_from, self._connection.execute(query))
 
     def postpone(self, file: File, due_at: datetime) -> bool:
         """Look at it again later. False: somebody has moved it since it was read."""

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among, rows_json
-from orchestrator.adapters.db.claims_sql import CLAIM_SQL, QUEUE_SQL, WAITING_POOLS_SQL
+from orchestrator.adapters.db.bulk import among, listed, rows_json
+from orchestrator.adapters.db.claims_sql import WAITING_POOLS_SQL, claim_sql, queue_sql
 from orchestrator.adapters.db.moves_sql import count_sql, log_rows, log_sql, moved
 from orchestrator.adapters.db.runs import SqlRuns, new_rows
 from orchestrator.adapters.db.tables import jobs, operation_log
+from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, Move
@@ -37,10 +38,10 @@ def _switches(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words to their enum members by a dict: calling the enum class costs three times as much, for every column of each row.
-_STATES: Final = {state.value: state for state in JobState}
-_EFFECTS: Final = {effect.value: effect for effect in Effect}
-_FAILURES: Final = {failure.value: failure for failure in FailureClass}
+_STATES: Final = Words(JobState)
+_EFFECTS: Final = Words(Effect)
+_FAILURES: Final = Words(FailureClass)
+_KNOWN: Final = sa.and_(sa.text(known("jobs.state", JobState)), sa.text(known("jobs.effect", Effect)))
 
 
 def job_from(row: Sequence[Any]) -> Job:
@@ -63,11 +64,16 @@ def _instant(value: object) -> datetime | None:
 
 
 class SqlJobs:
-    """The jobs of one transaction."""
+    """The jobs of one transaction.
 
-    def __init__(self, connection: sa.Connection, shard: int) -> None:
+    Args:
+        profiles: whose jobs are worked on; None: all. Others are left to processes that have their profile.
+    """
+
+    def __init__(self, connection: sa.Connection, shard: int, profiles: Sequence[str] | None = None) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._profiles = profiles
         self._shard = shard % COUNT_SHARDS if self._dialect == "postgresql" else 0
 
     # reading
@@ -156,13 +162,16 @@ class SqlJobs:
 
     # claiming
 
+    def _mine(self) -> dict[str, object]:
+        return {} if self._profiles is None else {"profiles": listed(self._dialect, self._profiles)}
+
     def claim(self, effect: Effect, *, now: datetime, until: datetime, token: str, limit: int) -> list[Job]:
         """Lease up to `limit` due jobs, oldest first. Two claimers never get one job and never wait for each other."""
         result = self._connection.execute(
-            CLAIM_SQL[self._dialect],
-            {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit},
+            claim_sql(self._dialect, of_profiles=self._profiles is not None),
+            {"effect": effect.value, "now": now, "until": until, "token": token, "limit": limit, **self._mine()},
         )
-        return [job_from(row) for row in result.all()]
+        return readable(job_from, result.all())
 
     def renew(self, token: str, until: datetime) -> None:
         """Keep all jobs of a claim."""
@@ -187,11 +196,11 @@ class SqlJobs:
         """Jobs whose worker went silent: their lease ran out."""
         query = (
             sa.select(*JOB_COLUMNS)
-            .where(jobs.c.lease_token.is_not(None), jobs.c.lease_until <= now)
+            .where(jobs.c.lease_token.is_not(None), jobs.c.lease_until <= now, _KNOWN)
             .order_by(jobs.c.lease_until)
             .limit(limit)
         )
-        return [job_from(row) for row in self._connection.execute(query)]
+        return readable(job_from, self._connection.execute(query))
 
     def take_back(self, job: Job, due_at: datetime) -> bool:
         """Free a job of a silent worker, counting the takeover. False: the worker was there after all."""
@@ -206,12 +215,14 @@ class SqlJobs:
         """What a claim would take, without taking it: for dry runs."""
         query = (
             sa.select(*JOB_COLUMNS)
-            .where(jobs.c.effect == effect.value, jobs.c.due_at <= now)
+            .where(jobs.c.effect == effect.value, jobs.c.due_at <= now, _KNOWN)
             .where(jobs.c.lease_token.is_(None), jobs.c.deleted_at.is_(None))
             .order_by(jobs.c.due_at)
             .limit(limit)
         )
-        return [job_from(row) for row in self._connection.execute(query)]
+        if self._profiles is not None:
+            query = query.where(among(self._dialect, jobs.c.profile, self._profiles))
+        return readable(job_from, self._connection.execute(query))
 
     def postpone(self, job: Job, due_at: datetime) -> None:
         """Have a job looked at later, if nobody has moved or claimed it since."""
@@ -240,12 +251,13 @@ class SqlJobs:
 
         Of every project that waits its first jobs by priority, then age: as many as there are slots to give out.
         """
-        parameters = {"pool": pool, "now": now, "slots": slots, "limit": limit}
+        parameters = {"pool": pool, "now": now, "slots": slots, "limit": limit, **self._mine()}
         held: dict[str, int] = {}
         waiting: list[Job] = []
-        for told, *job in self._connection.execute(QUEUE_SQL[self._dialect], parameters).all():
+        statement = queue_sql(self._dialect, of_profiles=self._profiles is not None)
+        for told, *job in self._connection.execute(statement, parameters).all():
             if told is None:
-                waiting.append(job_from(job))
+                waiting += readable(job_from, [job])
             else:
                 held = json.loads(told) if isinstance(told, str) else told
         return Queue(held, waiting)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orchestrator.adapters.db.tables import files, jobs, media
+from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import Conflict, StaleJob
 from orchestrator.domain.media_items import Media, MediaNotFound, MediaQuery, MediaStatus, MediaType
@@ -16,6 +17,9 @@ from orchestrator.domain.model import FileState
 from orchestrator.domain.states import STATES, Phase
 
 _FIELDS: Final = tuple(Media.__dataclass_fields__)
+_TYPES: Final = Words(MediaType)
+_STATUSES: Final = Words(MediaStatus)
+_KNOWN: Final = sa.and_(sa.text(known("media.type", MediaType)), sa.text(known("media.status", MediaStatus)))
 _COLUMNS: Final = tuple(media.c[name] for name in _FIELDS)
 _ALIVE: Final = media.c.deleted_at.is_(None)
 _FREE: Final[dict[str, object]] = {"lease_token": None, "lease_until": None}
@@ -133,7 +137,8 @@ class SqlMedia:
             media_id: only this one.
         """
         free = sa.or_(media.c.lease_until.is_(None), media.c.lease_until <= now)
-        due = sa.select(media.c.id).where(media.c.due_at <= now, free, _ALIVE).order_by(media.c.due_at).limit(limit)
+        due = sa.select(media.c.id).where(media.c.due_at <= now, free, _ALIVE, _KNOWN)
+        due = due.order_by(media.c.due_at).limit(limit)
         if media_id:
             due = due.where(media.c.id == media_id)
         chosen: sa.ColumnElement[bool] = media.c.id.in_(due)
@@ -146,7 +151,7 @@ class SqlMedia:
             .values(lease_token=token, lease_until=until, tries=media.c.tries + 1)
             .returning(*_COLUMNS)
         )
-        return [_media(row) for row in self._connection.execute(taken)]
+        return readable(_media, self._connection.execute(taken))
 
     def renew(self, token: str, until: datetime) -> None:
         self._connection.execute(sa.update(media).where(media.c.lease_token == token).values(lease_until=until))
@@ -187,7 +192,7 @@ class SqlMedia:
 
 
 def _filtered(found: sa.Select[Any], query: MediaQuery) -> sa.Select[Any]:
-    found = found.where(_ALIVE)
+    found = found.where(_ALIVE, _KNOWN)
     if query.project_id is not None:
         found = found.where(media.c.project_id == query.project_id)
     if query.types:
@@ -207,5 +212,5 @@ def _filtered(found: sa.Select[Any], query: MediaQuery) -> sa.Select[Any]:
 
 def _media(row: sa.Row[*tuple[Any, ...]]) -> Media:
     values = dict(row._mapping)  # noqa: SLF001  public in SQLAlchemy despite its name
-    values["type"], values["status"] = MediaType(values["type"]), MediaStatus(values["status"])
+    values["type"], values["status"] = _TYPES[values["type"]], _STATUSES[values["status"]]
     return Media(**values)

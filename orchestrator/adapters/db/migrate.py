@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import psycopg
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
+from orchestrator.adapters.db import schema
 from orchestrator.adapters.db.engine import make_engine
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
+from orchestrator.domain.errors import DatabaseUnavailable
 
 
 def _config(url: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
     config.attributes["url"] = url  # not an option: options are interpolated, and a password may hold a percent sign
     return config
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply every missing migration. Safe to run from several processes: they wait for each other."""
-    command.upgrade(_config(url), revision)
+    """Apply every missing migration. Safe to run from several processes: they wait for each other.
+
+    Raises:
+        OtherSchema: the database is newer than this version.
+        DatabaseUnavailable: others hold a table for too long. Nothing was changed.
+    """
+    found = current(url)
+    if found is not None and found not in schema.revisions():
+        raise schema.OtherSchema(
+            f"the database has schema {found}, which is newer than this version's {head()}: nothing to upgrade"
+        )
+    try:
+        command.upgrade(_config(url), revision)
+    except sa.exc.OperationalError as exc:
+        if not isinstance(exc.orig, psycopg.errors.LockNotAvailable):
+            raise
+        raise DatabaseUnavailable(
+            f"a table was in use for longer than {schema.LOCK_PATIENCE_S} s; nothing was changed, try again"
+        ) from exc
 
 
 def current(url: str) -> str | None:
@@ -31,11 +46,11 @@ def current(url: str) -> str | None:
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return schema.current(connection)
     finally:
         engine.dispose()
 
 
-def head() -> str | None:
+def head() -> str:
     """The revision this code expects."""
-    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    return schema.revisions()[-1]

@@ -18,6 +18,7 @@ from orchestrator.adapters.db.json_filters import holds, same
 from orchestrator.adapters.db.runs import run_from
 from orchestrator.adapters.db.tables import comments, files, job_counts, jobs, operation_log, runs
 from orchestrator.adapters.db.types import Instant
+from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.actors import Actor
 from orchestrator.domain.commands import Command
 from orchestrator.domain.editions import FULL_HD_SIDE
@@ -50,11 +51,12 @@ _SHEET_COLUMNS: Final = tuple(jobs.c[name] for name in _SHEET)
 _RETRIED: Final = sa.and_(
     jobs.c.effect == sa.literal_column("'retry'"), jobs.c.due_at.is_not(None), jobs.c.lease_token.is_(None)
 )
-# Words to their enum members by a dict: calling the enum class costs three times as much, for every line of a log.
-_ACTORS: Final = {actor.value: actor for actor in Actor}
-_COMMANDS: Final = {command.value: command for command in Command}
-_STATES: Final = {state.value: state for state in JobState}
-_LOG_TYPES: Final = {kind.value: kind for kind in LogType}
+_ACTORS: Final = Words(Actor)
+_COMMANDS: Final = Words(Command)
+_STATES: Final = Words(JobState)
+_LOG_TYPES: Final = Words(LogType)
+_COMMENT_TYPES: Final = Words(CommentType)
+_KNOWN: Final = sa.and_(sa.text(known("jobs.state", JobState)))  # of lists of all states; a single job says what it is
 _FILE_FIELDS: Final = tuple(File.__dataclass_fields__)
 _RUN_FIELDS: Final = tuple(Run.__dataclass_fields__)
 _COMMENT_FIELDS: Final = ("id", "job_id", "at", "author", "type", "title", "text")
@@ -113,7 +115,8 @@ class SqlReads:
         else:
             statement = _ordered(_filtered(statement, query), query).limit(query.limit)
         at = len(JOB_COLUMNS)
-        return [JobSummary(job_from(row[:at]), _sheet(row[at:])) for row in self._connection.execute(statement)]
+        found = self._connection.execute(statement)
+        return readable(lambda row: JobSummary(job_from(row[:at]), _sheet(row[at:])), found)
 
     def _merged(self, query: JobQuery) -> sa.ScalarSelect[Any]:
         """Ids of a page of jobs in several states: one walk along the index per state that has jobs, then merged.
@@ -164,7 +167,7 @@ class SqlReads:
         query = sa.select(job_counts.c.state, sa.func.sum(job_counts.c.jobs)).group_by(job_counts.c.state)
         if project_id is not None:
             query = query.where(job_counts.c.project_id == project_id)
-        return {JobState(state): int(n) for state, n in self._connection.execute(query) if n}
+        return {_STATES[state]: int(n) for state, n in self._connection.execute(query) if n and state in _STATES}
 
     def oldest_due(self) -> dict[str, datetime]:
         """Of every effect the oldest due instant: how far behind the workers are."""
@@ -185,6 +188,8 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
         conditions.append(sa.or_(jobs.c.state.in_(query.every_state), _RETRIED))
     elif query.every_state:
         conditions.append(jobs.c.state.in_(query.every_state))
+    else:
+        conditions.append(_KNOWN)
     for column, value in query.exact.items():
         conditions.append(jobs.c[column] == value)
     if query.name_contains:
@@ -344,7 +349,7 @@ def _comment(values: Mapping[str, Any], held: Sequence[File]) -> Comment:
     at = datetime.fromisoformat(values["at"])
     attached = [file for file in held if file.comment_id == values["id"] and file.state is FileState.SEALED]
     return Comment(
-        values["id"], JobId(values["job_id"]), at, values["author"], CommentType(values["type"]), values["title"],
+        values["id"], JobId(values["job_id"]), at, values["author"], _COMMENT_TYPES[values["type"]], values["title"],
         values["text"], attached,
     )  # fmt: skip
 

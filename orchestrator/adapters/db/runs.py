@@ -9,14 +9,18 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.bulk import among, giving, one_of, rows_json, source
+from orchestrator.adapters.db.bulk import among, giving, listed, one_of, rows_json, source
+from orchestrator.adapters.db.claims_sql import others_sql
 from orchestrator.adapters.db.tables import runs
+from orchestrator.adapters.db.words import Words, known, readable
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import LIVE_OUTCOMES, Run, RunOutcome
 from orchestrator.domain.retry import FailureClass
 
 _FIELDS: Final = tuple(Run.__dataclass_fields__)
 RUN_COLUMNS: Final = tuple(runs.c[name] for name in _FIELDS)
+_OUTCOMES: Final = Words(RunOutcome)
+_FAILURES: Final = Words(FailureClass)
 _LIVE: Final = [outcome.value for outcome in LIVE_OUTCOMES]
 # built once: it is asked for every run that starts
 _SLOTS: Final = (
@@ -37,16 +41,17 @@ _UPDATED: Final = {
 
 def run_from(row: Sequence[Any]) -> Run:
     values = dict(zip(_FIELDS, row, strict=True))
-    values["outcome"] = RunOutcome(values["outcome"])
-    values["failure"] = FailureClass(values["failure"]) if values["failure"] else None
+    values["outcome"] = _OUTCOMES[values["outcome"]]
+    values["failure"] = _FAILURES[values["failure"]] if values["failure"] else None
     return Run(**values)
 
 
 class SqlRuns:
-    """The runs of one transaction."""
+    """The runs of one transaction. Args: `profiles` as of SqlJobs."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, profiles: Sequence[str] | None = None) -> None:
         self._connection = connection
+        self._profiles = profiles
         self._dialect = connection.dialect.name
 
     def add_many(self, new: Sequence[tuple[Run, datetime]]) -> None:
@@ -88,19 +93,16 @@ class SqlRuns:
 
     def claim(self, now: datetime, until: datetime, limit: int) -> list[Run]:
         """Runs to look at now; nobody else looks before `until`. All writes after it are compare-and-set anyway."""
-        lock = "FOR UPDATE SKIP LOCKED" if self._dialect == "postgresql" else ""
-        names = ", ".join(f"runs.{name}" for name in _FIELDS)
-        at = runs.c.due_at.type
-        due = f"SELECT id FROM runs WHERE due_at <= :now ORDER BY due_at LIMIT :limit {lock}"  # noqa: S608
-        sql = f"UPDATE runs SET due_at = :until WHERE {one_of(self._dialect, 'id', due)} RETURNING {names}"  # noqa: S608
-        statement = sa.text(sql).bindparams(sa.bindparam("now", type_=at), sa.bindparam("until", type_=at))
-        found = self._connection.execute(statement.columns(*RUN_COLUMNS), {"now": now, "until": until, "limit": limit})
-        return [run_from(row) for row in found]
+        parameters: dict[str, object] = {"now": now, "until": until, "limit": limit}
+        if self._profiles is not None:
+            parameters["profiles"] = listed(self._dialect, self._profiles)
+        statement = _claim_sql(self._dialect, of_profiles=self._profiles is not None)
+        return readable(run_from, self._connection.execute(statement, parameters))
 
     def due(self, now: datetime, limit: int) -> list[Run]:
         """What a claim would take, without taking it: for dry runs."""
         query = sa.select(*RUN_COLUMNS).where(runs.c.due_at <= now).order_by(runs.c.due_at).limit(limit)
-        return [run_from(row) for row in self._connection.execute(query)]
+        return readable(run_from, self._connection.execute(query))
 
     def save_many(self, saved: Sequence[tuple[Run, datetime | None]]) -> set[str]:
         """Write runs as they are now and when to look again; each only if nobody wrote it since. Gives the ids won."""
@@ -133,11 +135,26 @@ class SqlRuns:
         query = sa.select(*RUN_COLUMNS).where(
             runs.c.ended_at < at, runs.c.tidied.is_(sa.false()), runs.c.outcome != sa.literal_column("'succeeded'")
         )
-        return [run_from(row) for row in self._connection.execute(query.order_by(runs.c.ended_at).limit(limit))]
+        return readable(run_from, self._connection.execute(query.order_by(runs.c.ended_at).limit(limit)))
 
     def tidied(self, run_id: str) -> None:
         """Nothing of the run is left in the store."""
         self._connection.execute(sa.update(runs).where(runs.c.id == run_id).values(tidied=True))
+
+
+@lru_cache
+def _claim_sql(dialect: str, *, of_profiles: bool) -> sa.TextualSelect:
+    lock = "FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    names = ", ".join(f"runs.{name}" for name in _FIELDS)
+    at = runs.c.due_at.type
+    due = f"""
+        SELECT id FROM runs
+        WHERE due_at <= :now AND {known("outcome", RunOutcome)} AND NOT {others_sql(dialect, of_profiles=of_profiles)}
+        ORDER BY due_at LIMIT :limit {lock}
+    """  # noqa: S608
+    sql = f"UPDATE runs SET due_at = :until WHERE {one_of(dialect, 'id', due)} RETURNING {names}"  # noqa: S608
+    statement = sa.text(sql).bindparams(sa.bindparam("now", type_=at), sa.bindparam("until", type_=at))
+    return statement.columns(*RUN_COLUMNS)
 
 
 def add_sql(dialect: str) -> str:

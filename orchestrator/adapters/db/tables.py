@@ -379,3 +379,6 @@ idempotency_keys = sa.Table(
     sa.Column("lease_until", Instant),
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )  # fmt: skip
+
+# One row, once a migration took something away: the revision that a version has to know to work on this database.
+schema_floor = sa.Table("schema_floor", metadata, sa.Column("revision", sa.String(32), primary_key=True))

@@ -55,7 +55,7 @@ def upgrade(context: typer.Context, *, as_json: AsJson = False) -> None:
 @db.command()
 def current(context: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the schema there is, and the one wanted. Exit 1 if they differ."""
-    from orchestrator.adapters.db import migrate
+    from orchestrator.adapters.db import migrate, schema
 
     found, wanted = migrate.current(database_url(settings_of(given(context)))), migrate.head()
     if as_json:
@@ -63,7 +63,8 @@ def current(context: typer.Context, *, as_json: AsJson = False) -> None:
     else:
         say(f"the schema is {found or 'empty'}, this version wants {wanted}")
         if found != wanted:
-            note("understudy: run `understudy db upgrade`")
+            newer = found is not None and found not in schema.revisions()
+            note("understudy: " + ("a newer version was here" if newer else "run `understudy db upgrade`"))
     raise typer.Exit(Exit.OK if found == wanted else Exit.REFUSED)
 
 

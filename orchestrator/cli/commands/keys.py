@@ -113,7 +113,7 @@ def disable(context: typer.Context, key_id: AccessKey, *, as_json: AsJson = Fals
     )
 
 
-@key.command("new")
+@key.command()
 def new_encryption_key(*, as_json: AsJson = False) -> None:
     """Print an encryption key, for the settings. It is for `secrets.encryption_key`, and changes nothing."""
     from cryptography.fernet import Fernet

@@ -62,7 +62,7 @@ def upload(
 ) -> None:
     """Send FILE in parallel parts and have it sealed.
 
-    Broken off, run it again: only what is missing is sent. Addresses that expired are renewed.
+    Broken off, run it again: only what is missing, or is another by now, is sent. Addresses that expired are renewed.
 
     \b
       understudy job upload JOB ada.mp4

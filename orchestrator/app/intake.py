@@ -22,6 +22,7 @@ from orchestrator.app.uploads import (
     UploadProgress,
     Uploads,
     begun,
+    check_file_name,
     due_of,
     forget,
     plan_of,
@@ -47,7 +48,6 @@ from orchestrator.ports.store import Tx
 
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
-_NAME_LIMIT: Final = 256
 _ARRIVED: Final = (FileState.SEALED, FileState.DELETING, FileState.DELETED)
 
 
@@ -271,8 +271,8 @@ class Intake:
         """
         if len(attachments) > MAX_ATTACHMENTS:
             raise Invalid(f"{len(attachments)} attachments; {MAX_ATTACHMENTS} are allowed", field="attachment_name")
-        if any(not 1 <= len(name) <= _NAME_LIMIT for name in attachments):
-            raise Invalid(f"the name of an attachment has 1 to {_NAME_LIMIT} characters", field="attachment_name")
+        for name in attachments:
+            check_file_name(name, "attachment_name")
         said = text.strip() or title.strip()
         with self._context.store.read() as tx:
             seen = tx.jobs.get(job_id, caller.project_id)

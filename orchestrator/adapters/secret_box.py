@@ -27,7 +27,7 @@ class FernetBox:
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
-            raise Invalid("there is no encryption key; make one with `understudy key new`")
+            raise Invalid("there is no encryption key; make one with `understudy key new-encryption-key`")
         try:
             fernets = [Fernet(key) for key in keys]
         except ValueError:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from orchestrator.app.context import Context
-from orchestrator.app.jobs import Jobs, actor_of, hand_over
+from orchestrator.app.jobs import Jobs, actor_of, check_name, hand_over
 from orchestrator.app.media_use import MediaUse
 from orchestrator.app.moves import Ask, plan
 from orchestrator.app.sealing import BY_ADMINS, Sealing
@@ -22,6 +22,7 @@ from orchestrator.app.uploads import (
     UploadProgress,
     Uploads,
     begun,
+    check_file_name,
     due_of,
     forget,
     plan_of,
@@ -47,7 +48,6 @@ from orchestrator.ports.store import Tx
 
 THREADS: Final = 8
 MAX_ATTACHMENTS: Final = 20  # of one comment
-_NAME_LIMIT: Final = 256
 _ARRIVED: Final = (FileState.SEALED, FileState.DELETING, FileState.DELETED)
 
 
@@ -94,13 +94,15 @@ class Intake:
         return job, {file.kind: self._signed(file) for file in files}
 
     def update(
-        self, caller: Caller, job_id: str, wants: Sequence[Want], *, sheet: Mapping[str, object],
-        attributes: Callable[[Mapping[str, object]], Mapping[str, object]], replaces_video: bool,
+        self, caller: Caller, job_id: str, wants: Callable[[Mapping[str, object]], Sequence[Want]], *,
+        sheet: Mapping[str, object],
+        attributes: Callable[[Mapping[str, object], frozenset[str]], Mapping[str, object]], replaces_video: bool,
     ) -> Mapping[FileKind, Upload]:  # fmt: skip
         """Change a job whose review failed, and give fresh addresses; earlier ones of the same kinds die.
 
         Args:
-            attributes: makes the new ones of those the job has.
+            wants: which files addresses are for, by the new attributes.
+            attributes: makes the new ones of those the job has, and of its switches.
             replaces_video: the log says so.
 
         Raises:
@@ -108,20 +110,20 @@ class Intake:
         """
         with self._context.store.read() as tx:
             seen = tx.jobs.get(job_id, caller.project_id)
+            wanted = wants(attributes(tx.reads.sheet(job_id).attributes, seen.switches))
         profile = self._context.profile_of(seen)
-        name = sheet.get("name", "?")
-        if not 1 <= len(str(name)) <= profile.name_limit:
-            raise Invalid(f"the name has {len(str(name))} characters; 1 to {profile.name_limit} may be", field="name")
+        if "name" in sheet:
+            check_name(str(sheet["name"]), profile)
         ask = Ask(Command.UPDATE, actor_of(caller, seen, Command.UPDATE), caller.name)
         plan(profile, seen, ask, self._context.clock())  # before anything is begun at the store
-        files = [_of_job(file, seen) for file in self._begun(seen.project_id, wants, profile.upload_lifetime)]
+        files = [_of_job(file, seen) for file in self._begun(seen.project_id, wanted, profile.upload_lifetime)]
         given_up: list[File] = []
 
         def work(tx: Tx) -> Move:
             at = self._context.clock()
             job = tx.jobs.get(job_id)
             move = plan(profile, job, ask._replace(details={"fields": sorted(sheet)}), at)
-            told = attributes(tx.reads.sheet(job_id).attributes)
+            told = attributes(tx.reads.sheet(job_id).attributes, job.switches)
             tx.jobs.move(move, **sheet, attributes=without_media(told, [file.kind for file in files]))
             if replaces_video:
                 video = Ask(Command.REPLACE_VIDEO, ask.actor, caller.name)
@@ -269,8 +271,8 @@ class Intake:
         """
         if len(attachments) > MAX_ATTACHMENTS:
             raise Invalid(f"{len(attachments)} attachments; {MAX_ATTACHMENTS} are allowed", field="attachment_name")
-        if any(not 1 <= len(name) <= _NAME_LIMIT for name in attachments):
-            raise Invalid(f"the name of an attachment has 1 to {_NAME_LIMIT} characters", field="attachment_name")
+        for name in attachments:
+            check_file_name(name, "attachment_name")
         said = text.strip() or title.strip()
         with self._context.store.read() as tx:
             seen = tx.jobs.get(job_id, caller.project_id)

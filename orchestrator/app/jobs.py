@@ -37,7 +37,6 @@ _NEEDS_MATERIAL: Final = _LEARNS_AGAIN | {Command.REDO_VIDEO_ANALYZE}
 # These say that a file has been put in by hand.
 _TELLS_OF_FILES: Final = frozenset({Command.UPLOAD_MASK, Command.UPLOAD_ACTION_MARK, Command.UPLOAD_BEAUTY_VIDEO})
 _LOOKS_AT_FILES: Final = _NEEDS_MATERIAL | _TELLS_OF_FILES | {stage.redo for stage in STAGES}
-_ROLES: Final = tuple(Role)
 
 
 def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
@@ -50,11 +49,11 @@ def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
     if not caller.may_see(job.project_id):
         raise NotFound(f"there is no job {job.id}", job_id=job.id)
     if command in _BY_OWNERS:
-        if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+        if caller.project_id != job.project_id and not caller.has(Role.ADMIN):
             raise Forbidden(f"{command} is for the owner of the job", command=command.value)
         return Actor.USER
     needed = Role.REVIEWER if command in _REVIEWING else Role.ADMIN
-    if _ROLES.index(caller.role) < _ROLES.index(needed):
+    if not caller.has(needed):
         raise Forbidden(f"{command} needs the role {needed}, this key has {caller.role}", command=command.value)
     return Actor.ADMIN
 
@@ -85,7 +84,7 @@ class Jobs:
             Invalid: unknown profile or switch, a name or priority outside its limits.
         """
         kind = self._context.profile(profile)
-        _check_name(name, kind)
+        check_name(name, kind)
         _check_priority(priority)
         if unknown := sorted(switches - kind.all_switches - set(SWITCHES)):
             raise Invalid(f"there are no switches {unknown}; there are {sorted(SWITCHES)}", field="switches")
@@ -174,8 +173,8 @@ class Jobs:
         name = sheet.get("name")
         if name is not None:
             with self._context.store.read() as tx:
-                kind = self._context.profile_of(tx.jobs.get(job_id, _scope(caller)))
-            _check_name(str(name), kind)
+                kind = self._context.profile_of(tx.jobs.get(job_id, caller.scope))
+            check_name(str(name), kind)
         return self.ask(caller, job_id, command, details={"fields": sorted(sheet)}, sheet=sheet)
 
     def change(
@@ -194,10 +193,10 @@ class Jobs:
         command = Command.EDIT if attributes else Command.DESCRIBE
 
         def work(tx: Tx) -> Move:
-            job = tx.jobs.get(job_id, _scope(caller))
+            job = tx.jobs.get(job_id, caller.scope)
             kind = self._context.profile_of(job)
             if name is not None:
-                _check_name(name, kind)
+                check_name(name, kind)
             changed: dict[str, object] = {"fields": sorted({*told, *(attributes or {})})}
             ask = Ask(command, actor_of(caller, job, command), caller.name, details=changed)
             at = self._context.clock()
@@ -312,7 +311,7 @@ class Jobs:
     def show(self, caller: Caller, job_id: str) -> JobDetail:
         """A job with its log, comments, files and runs. Raises NotFound, also for another project's job."""
         with self._context.store.read() as tx:
-            return tx.reads.detail(job_id, _scope(caller))
+            return tx.reads.detail(job_id, caller.scope)
 
     def list(self, caller: Caller, query: JobQuery) -> tuple[Sequence[JobSummary], int]:
         """A page of jobs and the number of all matches; users see their own project only."""
@@ -325,7 +324,7 @@ class Jobs:
 
     def counts(self, caller: Caller) -> dict[JobState, int]:
         with self._context.store.read() as tx:
-            return tx.reads.counts(_scope(caller))
+            return tx.reads.counts(caller.scope)
 
     def open_commands(self, caller: Caller, detail: JobDetail) -> Sequence[Command]:
         """What this caller may ask of this job now: buttons, and hints in errors."""
@@ -341,7 +340,7 @@ class Jobs:
         found = {command for actor in actors for command in machine.commands_open(job, actor, given)}
         if caller.role is Role.REVIEWER:
             found -= {command for command in found - _REVIEWING if command not in _BY_OWNERS}
-        if caller.project_id != job.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+        if caller.project_id != job.project_id and not caller.has(Role.ADMIN):
             found -= _BY_OWNERS
         return sorted(found - _LEARNS_AGAIN if missing else found)
 
@@ -369,11 +368,8 @@ def hand_over(tx: Tx, move: Move) -> None:
             tx.assets.set_state(after.asset_id, AssetState.UNACTIVED, AssetState.ACTIVED, move.changes[-1].at)
 
 
-def _scope(caller: Caller) -> str | None:
-    return None if caller.sees_all_projects else caller.project_id
-
-
-def _check_name(name: str, profile: Profile) -> None:
+def check_name(name: str, profile: Profile) -> None:
+    """Raises Invalid."""
     if not 1 <= len(name) <= profile.name_limit:
         said = f"the name has {len(name)} characters; {profile.name} takes 1 to {profile.name_limit}"
         raise Invalid(said, field="name")

@@ -12,6 +12,7 @@ from orchestrator.app.context import Context, new_id
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.assets import (
     ASSET_RULES,
+    COVER,
     EVERYBODY,
     NOT_BY_USERS,
     Asset,
@@ -195,6 +196,11 @@ class Library:
         if not may_be_fetched(asset, file):
             return None
         return self._context.download_url(file.key, file.name, file.content_type)
+
+    def cover(self, asset: Asset, files: Sequence[AssetFile]) -> str | None:
+        """A URL that downloads the cover; None without one that may be shown."""
+        covers = (self.download(asset, file) for file in files if file.category == COVER)
+        return next((url for url in covers if url is not None), None)
 
     def frame_size(self, asset: Asset) -> tuple[int, int] | None:
         """(width, height) in pixels of the video that a model was trained from, as measured; None: not known."""

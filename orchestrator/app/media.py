@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.media_use import MediaUse
-from orchestrator.app.uploads import Upload, begun, due_of, forget, plan_of, signed
+from orchestrator.app.uploads import Upload, begun, check_file_name, due_of, forget, plan_of, signed
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.errors import Forbidden, Invalid, StaleJob, UnderstudyError, UploadNotOpen
@@ -150,8 +150,7 @@ class MediaLibrary:
             Invalid, UploadTooLarge: a name without letters; count and size do not fit.
             ReferenceTaken.
         """
-        if not 1 <= len(name) <= _NAME_LIMIT:
-            raise Invalid(f"the file name has {len(name)} characters; 1 to {_NAME_LIMIT} are allowed", field="name")
+        check_file_name(name)
         agreed = uploads.plan(size_bytes, part_count)
         if media_id is None:  # else the reference may be its own
             with self._context.store.read() as tx:
@@ -296,12 +295,12 @@ class MediaLibrary:
     def show(self, caller: Caller, media_id: str) -> Shown:
         """Raises MediaNotFound, also for another project's."""
         with self._context.store.read() as tx:
-            return self._with_files(tx, [tx.media.get(media_id, _scope(caller))])[0]
+            return self._with_files(tx, [tx.media.get(media_id, caller.scope)])[0]
 
     def show_many(self, caller: Caller, media_ids: Sequence[str]) -> Sequence[Shown]:
         """Those of the ids that are there, in the order asked."""
         with self._context.store.read() as tx:
-            return self._with_files(tx, tx.media.get_many(media_ids, _scope(caller)))
+            return self._with_files(tx, tx.media.get_many(media_ids, caller.scope))
 
     def at(self, caller: Caller, address: str) -> Media:
         """The caller's own item by its address. Raises MediaNotFound."""
@@ -353,8 +352,8 @@ class MediaLibrary:
 
     @staticmethod
     def _own(tx: Tx, caller: Caller, media_id: str) -> Media:
-        item = tx.media.get(media_id, _scope(caller))
-        if item.project_id != caller.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+        item = tx.media.get(media_id, caller.scope)
+        if item.project_id != caller.project_id and not caller.has(Role.ADMIN):
             raise Forbidden("media are changed by their owner")
         return item
 
@@ -376,10 +375,6 @@ def _there(tx: Tx, media_id: str | None, caller: Caller) -> Media | None:
         return None
     tx.leases.lock(f"media:{media_id}")
     return next(iter(tx.media.get_many([media_id], caller.project_id)), None)
-
-
-def _scope(caller: Caller) -> str | None:
-    return None if caller.sees_all_projects else caller.project_id
 
 
 def _check_reference(tx: Tx, item: Media | None, reference_id: str | None, project_id: str = "") -> None:

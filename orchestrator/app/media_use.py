@@ -31,7 +31,7 @@ class MediaUse:
     def bind(self, caller: Caller, job_id: str, wanted: Mapping[FileKind, str]) -> Job:
         """See `MediaLibrary.bind`."""
         with self._context.store.read() as tx:
-            job = tx.jobs.get(job_id, None if caller.sees_all_projects else caller.project_id)
+            job = tx.jobs.get(job_id, caller.scope)
             items = {kind: tx.media.get(media_id, job.project_id) for kind, media_id in wanted.items()}
         actor_of(caller, job, Command.CONFIRM_FILE)
         profile = self._context.profile_of(job)

@@ -58,7 +58,7 @@ class ModelFiles:
 
     def _main(self, caller: Caller, job_id: str) -> tuple[str, str]:
         with self._context.store.read() as tx:
-            job = tx.jobs.get(job_id, None if caller.sees_all_projects else caller.project_id)
+            job = tx.jobs.get(job_id, caller.scope)
             files = tx.library.files([job.asset_id])[job.asset_id] if job.asset_id is not None else []
         main = next((file for file in files if file.category == MAIN), None)
         if main is None:

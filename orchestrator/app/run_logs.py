@@ -31,7 +31,7 @@ class RunLogs:
             Forbidden: it may tell of the machine that it runs on, and is for admins.
             NotFound, TrainerUnavailable.
         """
-        if caller.role not in {Role.ADMIN, Role.OPERATOR}:
+        if not caller.has(Role.ADMIN):
             raise Forbidden(f"the log of a run needs the role {Role.ADMIN}, this key has {caller.role}")
         run = self.show(caller, run_id)
         pool = self._context.pools.get(run.pool)

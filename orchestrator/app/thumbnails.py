@@ -38,6 +38,12 @@ def order(tx: Tx, asset: Asset, files: Sequence[AssetFile], at: datetime) -> Non
         tx.deliveries.add(Delivery(asset.id, asset.project_id, url, cover.key, cover.content_type, 0, at))
 
 
+def written_to(asset: Asset) -> str | None:
+    """Where the thumbnail of a model was written for its owner; None: nowhere, or not yet."""
+    url = asset.attributes.get(WANTED)
+    return url if isinstance(url, str) and url and WRITTEN_AT in asset.attributes else None
+
+
 class Thumbnails:
     """What the sweep of deliveries does."""
 

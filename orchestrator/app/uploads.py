@@ -68,6 +68,12 @@ def supersede(tx: Tx, job: Job, sealed: Sequence[File], at: datetime) -> None:
             tx.files.move(file, FileState.DELETING, due_at=at)
 
 
+def check_file_name(name: str, field: str = "name") -> None:
+    """Raises Invalid."""
+    if not 1 <= len(name) <= _NAME_LIMIT:
+        raise Invalid(f"the file name has {len(name)} characters; 1 to {_NAME_LIMIT} are allowed", field=field)
+
+
 def begun(
     context: Context, project_id: str, kind: FileKind, name: str, agreed: uploads.PartPlan, *, lifetime: timedelta,
     size_bytes: int | None = None, content_type: str | None = None, job_id: JobId | None = None,
@@ -136,11 +142,10 @@ class Uploads:
             Invalid: the profile takes no such file, or count and size do not fit.
             CommandNotAllowed: the job takes no files now.
         """
-        if not 1 <= len(name) <= _NAME_LIMIT:
-            raise Invalid(f"the file name has {len(name)} characters; 1 to {_NAME_LIMIT} are allowed", field="name")
+        check_file_name(name)
         agreed = uploads.plan(size_bytes, part_count)
         with self._context.store.read() as tx:
-            job = tx.jobs.get(job_id, None if caller.sees_all_projects else caller.project_id)
+            job = tx.jobs.get(job_id, caller.scope)
             held = tx.files.of_job(job_id, FileState.OPEN, FileState.SEALING, FileState.SEALED)
         self._check_kind(caller, job, kind, held)
         lifetime = self._context.profile_of(job).upload_lifetime
@@ -310,7 +315,7 @@ class Uploads:
         if file.kind is FileKind.ATTACHMENT:  # everybody who sees the job may comment
             return file
         if file.job_id is None:
-            if file.project_id != caller.project_id and caller.role not in {Role.ADMIN, Role.OPERATOR}:
+            if file.project_id != caller.project_id and not caller.has(Role.ADMIN):
                 raise Forbidden("an upload is for its owner", file_id=file.id)
             return file
         with self._context.store.read() as tx:
@@ -320,4 +325,4 @@ class Uploads:
 
     def _get(self, caller: Caller, file_id: str) -> File:
         with self._context.store.read() as tx:
-            return tx.files.get(file_id, None if caller.sees_all_projects else caller.project_id)
+            return tx.files.get(file_id, caller.scope)

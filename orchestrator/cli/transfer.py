@@ -5,6 +5,8 @@ The URLs carry their own right, so no token goes with them, and they are never s
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +27,7 @@ FIRST_PAUSE_S: Final = 0.5
 SEALING_PAUSE_S: Final = 5.0
 SEALING_LOOKS: Final = 720  # an hour: a store that cannot copy into parts sends 500 GB through the API
 PIECE_BYTES: Final = 256 * 1024  # read and sent at a time: memory stays flat however large a part is
+_MD5: Final = re.compile("[0-9A-Fa-f]{32}")
 _EXPIRED: Final = frozenset({400, 401, 403})  # what stores answer to a URL that is too old
 
 Progress = Callable[[int], None]
@@ -61,6 +64,19 @@ class Slice:
                 left -= len(piece)
                 progress(len(piece))
                 yield piece
+
+    def is_what_arrived(self, etag: str) -> bool:
+        """Whether the store has this very part, not one of the file as it was before somebody changed it.
+
+        By the MD5 that stores give a part as its ETag; one of another form says nothing, and one that only looks like
+        an MD5 (of an encrypting store) costs sending the part again.
+        """
+        if not _MD5.fullmatch(etag):
+            return True
+        digest = hashlib.md5(usedforsecurity=False)
+        for piece in self.pieces(lambda _: None, threading.Event()):
+            digest.update(piece)
+        return digest.hexdigest() == etag.lower()
 
 
 class Stopped(Exception):
@@ -175,7 +191,8 @@ def open_upload(
 ) -> tuple[Json, list[Slice], dict[int, str], bool]:
     """The upload to go on with, its missing parts, URLs known so far, and whether it was begun before.
 
-    An open upload of the same name, size and kind is taken up; else a new one is opened.
+    An open upload of the same name, size and kind is taken up, but for parts that are other ones by now; else a new one
+    is opened.
     """
     size_bytes = path.stat().st_size
     if not size_bytes:
@@ -184,9 +201,11 @@ def open_upload(
         same = (file["kind"], file["name"], file["size_bytes"]) == (kind, path.name, size_bytes)
         if same and file["state"] == "open" and part_count in {None, file["part_count"]}:
             known = api.get(f"/files/{file['id']}")
+            there = {int(each["number"]): str(each["etag"]) for each in known["arrived_parts"]}
             missing = set(known["missing_parts"])
             cut = slices(path, size_bytes, int(file["part_count"]))
-            return known, [part for part in cut if part.number in missing], {}, True
+            unsent = [part for part in cut if part.number in missing or not part.is_what_arrived(there[part.number])]
+            return known, unsent, {}, True
     count = part_count or parts_for(size_bytes)
     opened = api.post(f"/jobs/{job_id}/files", kind=kind, name=path.name, size_bytes=size_bytes, part_count=count)
     return opened["file"], slices(path, size_bytes, count), urls_of(opened), False

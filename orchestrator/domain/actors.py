@@ -21,6 +21,9 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+_RANKS = {role: rank for rank, role in enumerate(Role)}
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, as the verified key says.
@@ -49,9 +52,18 @@ class Caller:
         """May ask for other projects' jobs by name, share with everybody, and set what is the system's own."""
         return self.of_people or self.sees_all_projects
 
+    def has(self, role: Role) -> bool:
+        """Whether its role is this one, or one that may do more."""
+        return _RANKS[self.role] >= _RANKS[role]
+
     @property
     def sees_all_projects(self) -> bool:
-        return self.role is not Role.USER
+        return self.has(Role.REVIEWER)
+
+    @property
+    def scope(self) -> str | None:
+        """The only project whose rows it may see; None: all of them."""
+        return None if self.sees_all_projects else self.project_id
 
     def may_see(self, project_id: str) -> bool:
         return self.sees_all_projects or project_id == self.project_id

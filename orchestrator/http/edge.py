@@ -118,6 +118,7 @@ class _Exchange:
                 "request",
                 method=self._scope["method"],
                 path=self._scope["path"],
+                route=route,
                 status=status,
                 ms=round(seconds * 1000, 1),
                 client=_address(self._scope),

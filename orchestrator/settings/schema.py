@@ -70,7 +70,8 @@ class SecretsSettings(Section):
     """What protects secrets in the database."""
 
     encryption_key: SecretStr = Field(
-        SecretStr(""), description="Fernet keys, comma between; the first encrypts, all decrypt (`understudy key new`)"
+        SecretStr(""),
+        description="Fernet keys, comma between; the first encrypts, all decrypt (`understudy key new-encryption-key`)",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.app.app import App
 from orchestrator.dialects.common.faults import row_of
@@ -70,3 +71,10 @@ def test_a_header_that_came_twice_beside_a_token_is_refused(served: tuple[App, A
     refused = client.request("GET", JOBS, headers=[("X-Auth-Token", token), (name, "project-1"), (name, "project-1")])
     assert (refused.status_code, refused.json()["error_code"]) == (400, "MSS.00000003")
     assert f"{name.lower()} came 2 times" in refused.json()["error_msg"]
+
+
+def test_the_log_names_the_action_where_all_paths_are_the_same(served: tuple[App, AsgiClient]) -> None:
+    _, client = served
+    with capture_logs() as lines:
+        client.request("POST", "/", headers={"x-acs-action": "ListAvatars", "x-acs-version": "2020-11-09"})
+    assert [line["route"] for line in lines if line["event"] == "request"] == ["/?Action=ListAvatars"]

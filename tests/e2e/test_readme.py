@@ -17,11 +17,14 @@ from tests.e2e.conftest import environment
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PROGRAMS = [
-    block
-    for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    if block.startswith("import ")
-]
+PROGRAMS = {
+    name: next(
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+        if block.startswith("import ")
+    )
+    for name, path in {"metastudio": "README.md", "native": "orchestrator/dialects/native/README.md"}.items()
+}
 TYPED = [block for block in BLOCKS if "understudy " in block]
 
 
@@ -40,11 +43,12 @@ def test_what_is_to_be_typed_works(block, dev, good_video, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS, ids=["metastudio"])
-def test_programs_run_as_they_stand(program, dev, tmp_path):
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_run_as_they_stand(name, dev, good_video, tmp_path):
+    shutil.copy(good_video, tmp_path / "ada.mp4")
     (tmp_path / ".understudy").symlink_to(dev.data_dir)
     ended = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", PROGRAMS[name]],
         env=environment() | {"HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -52,10 +56,9 @@ def test_programs_run_as_they_stand(program, dev, tmp_path):
 
 
 def test_the_line_that_changes_is_the_demos():
-    [program] = PROGRAMS
     _, _, code = inspect.getsource(connect).partition("return ")
     shown = "\n".join(line.removeprefix("    ") for line in code.splitlines())
-    assert f"client = {shown}" in program
+    assert f"client = {shown}" in PROGRAMS["metastudio"]
 
 
 def test_every_other_command_is_one_of_the_script_and_has_its_own_test():

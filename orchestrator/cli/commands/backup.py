@@ -39,10 +39,11 @@ def backup(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole database into a new directory, as of one moment; everything may go on meanwhile.
+    """Write the whole database into a new directory.
 
-    The directory appears only once it is whole. It fits SQLite and PostgreSQL, whichever it came from.
-    Exit 1 if an object is missing in the store, or is another than the database says.
+    As of one moment; everything may go on meanwhile. The directory appears only once it is whole. It fits SQLite and
+    PostgreSQL, whichever it came from. Exit 1 if an object is missing in the store, or is another than the database
+    says.
     """
     from orchestrator.adapters.db.backup import TABLES
     from orchestrator.cli.backup import take
@@ -78,11 +79,12 @@ def restore(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a backup into an empty database, in one transaction; one without tables gets them first.
+    """Write a backup into an empty database.
 
-    Stop workers and API before. Leases are ended, so that work goes on at once when they start; nothing else changes.
-    Objects that are in the backup and not in the store are uploaded.
-    Exit 1 if the database is not empty or of another schema, the backup is damaged, or an object is missing.
+    In one transaction; a database without tables gets them first. Stop workers and API before. Leases are ended, so
+    that work goes on at once when they start; nothing else changes. Objects that are in the backup and not in the store
+    are uploaded. Exit 1 if the database is not empty or of another schema, the backup is damaged, or an object is
+    missing.
     """
     from orchestrator.cli.backup import compare, look, put_back
 

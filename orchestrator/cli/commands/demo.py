@@ -31,11 +31,12 @@ def demo(
         int | None, typer.Option(min=1, max=65535, help="Of the API; else a free one.", show_default=False)
     ] = None,
 ) -> None:
-    """See two jobs live, in about a minute: a good video, and a bad one that is refused and replaced.
+    """See two jobs live, in about a minute.
 
-    Everything is real but the people: a real 1080p video is made and sent through presigned URLs to a real S3 server, a
-    Celery worker checks it, and an example trainer learns a small picture model from it. The second job goes through
-    Huawei's SDK for MetaStudio, with one line changed. Exit 1 if anything is not as promised. Nothing is left running.
+    A good video, and a bad one that is refused and replaced. Everything is real but the people: a real 1080p video is
+    made and sent through presigned URLs to a real S3 server, a Celery worker checks it, and an example trainer learns a
+    small picture model from it. The second job goes through Huawei's SDK for MetaStudio, with one line changed. Exit 1
+    if anything is not as promised. Nothing is left running.
     """
     with _directory(data_dir) as directory:
         from orchestrator.cli.demo.run import run

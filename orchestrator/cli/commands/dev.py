@@ -48,11 +48,12 @@ def dev(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start database, broker, store, API, worker, beat and example trainer on loopback, until Ctrl-C.
+    """Run everything on this machine, until Ctrl-C.
 
-    No root, no Docker, no system server. When all is ready, DIR/dev.json says where everything is (keys: endpoint,
-    project_id, access_key, secret_key, admin_token, reviewer_token, user_token, database_url, broker_url, s3, pids);
-    it goes away at the end. Children that die are restarted.
+    Database, broker, store, API, worker, beat and example trainer, on loopback. No root, no Docker, no system server.
+    When all is ready, DIR/dev.json says where everything is (keys: endpoint, project_id, access_key, secret_key,
+    admin_token, reviewer_token, user_token, database_url, broker_url, s3, pids); it goes away at the end. Children that
+    die are restarted.
 
     \b
       understudy dev --data-dir /tmp/u --port 8080

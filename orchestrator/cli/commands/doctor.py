@@ -24,9 +24,10 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at database, broker, workers, beat, store, secrets, trainers, sandbox and jobs; exit 1 if there is trouble.
+    """Say what is wrong with this installation; exit 1 for trouble.
 
-    Each finding is one line that says what to do. It runs beside the API, on a machine of the installation.
+    Looks at database, broker, workers, beat, store, secrets, trainers, sandbox and jobs. Each finding is one line that
+    says what to do. It runs beside the API, on a machine of the installation.
     """
     from orchestrator.cli.doctor import Level, examine
 

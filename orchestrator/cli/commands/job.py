@@ -37,7 +37,7 @@ def create(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a draft; its id is all that is printed.
+    """Make a draft. Its id is all that is printed.
 
     \b
       JOB=$(understudy job create --profile avatar --name Ada)
@@ -62,7 +62,7 @@ def upload(
 ) -> None:
     """Send FILE in parallel parts and have it sealed.
 
-    Broken off, run it again: only what is missing is sent. Addresses that expired are renewed.
+    Broken off, run it again: only what is missing, or is another by now, is sent. Addresses that expired are renewed.
 
     \b
       understudy job upload JOB ada.mp4
@@ -97,7 +97,7 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show jobs, the newest first; with --json one line each."""
+    """Show jobs, the newest first. With --json one line each."""
     with given(context).api(Role.USER) as api:
         pages = api.pages("/jobs", state=[each.value for each in state or []] or None, limit=min(limit, 100))
         found = [job for job, _ in zip(pages, range(limit), strict=False)]
@@ -110,7 +110,7 @@ def list_jobs(
 
 @app.command()
 def show(context: typer.Context, job: JobId, *, as_json: AsJson = False) -> None:
-    """Show a job: where it stands and why, its files, runs and comments."""
+    """Show where a job stands and why. With its files, runs and comments."""
     with given(context).api(Role.USER) as api:
         found = api.get(f"/jobs/{job}")
     emit(found) if as_json else views.job(found)
@@ -130,7 +130,9 @@ def wait(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until a job has succeeded (exit 0) or failed (exit 1), telling every change.
+    """Wait until a job has succeeded or failed.
+
+    Tells every change; exit 0 if it has succeeded, 1 if it has failed.
 
     \b
       understudy job wait JOB --until manual_verifying && understudy review approve JOB
@@ -254,7 +256,7 @@ def stop(
     reason: Annotated[str, typer.Option(help="Why.", show_default=False)] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Stop the stage at work or waited for; its training is asked to end (admins)."""
+    """Stop the stage at work or waited for (admins). Its training is asked to end."""
     with given(context).api(Role.ADMIN) as api:
         _told(api.post(f"/jobs/{job}/stop", reason=reason), as_json=as_json)
 
@@ -267,7 +269,7 @@ def priority(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Set who comes first where slots are scarce: -100 to 100, higher first (admins). Negative: `-- -5`."""
+    """Set who comes first where slots are scarce (admins). -100 to 100, higher first. Negative: `-- -5`."""
     with given(context).api(Role.ADMIN) as api:
         _told(api.post(f"/jobs/{job}/priority", priority=value), as_json=as_json)
 

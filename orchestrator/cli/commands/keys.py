@@ -54,7 +54,7 @@ def create(
 
 @key.command("list")
 def list_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show every key, without its secrets; with --json one line each."""
+    """Show every key, without its secrets. With --json one line each."""
     rows = [
         {
             "access_key": each.id, "project": each.project_id, "role": each.role.value, "name": each.name,
@@ -79,7 +79,9 @@ def rotate(
     overlap: Annotated[str, typer.Option(help="The old key is let in for so long more, such as 30m or 7d.")] = "0s",
     as_json: AsJson = False,
 ) -> None:
-    """Make a key in the place of another: same project, role and name, fresh secrets, shown now and never again.
+    """Make a key in the place of another.
+
+    Same project, role and name; fresh secrets, shown now and never again.
 
     \b
       understudy key rotate AKEXAMPLE --overlap 1d
@@ -111,9 +113,9 @@ def disable(context: typer.Context, key_id: AccessKey, *, as_json: AsJson = Fals
     )
 
 
-@key.command("new")
+@key.command()
 def new_encryption_key(*, as_json: AsJson = False) -> None:
-    """Print a fresh encryption key for `secrets.encryption_key`. It changes nothing."""
+    """Print an encryption key, for the settings. It is for `secrets.encryption_key`, and changes nothing."""
     from cryptography.fernet import Fernet
 
     made = Fernet.generate_key().decode()
@@ -127,10 +129,11 @@ def rotate_encryption(
     batch: Annotated[int, typer.Option(min=1, max=10_000, help="Secrets in one transaction.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """Encrypt every stored secret anew with the first key of `secrets.encryption_key`; exit 1 if one cannot be read.
+    """Encrypt every stored secret anew.
 
-    Put a new key in front of the old one (comma between), restart all processes, run this, then take the old key away.
-    Broken off, it goes on where it stopped when it is run again. With --json one line for each table.
+    With the first key of `secrets.encryption_key`; exit 1 if a secret cannot be read. Put a new key in front of the old
+    one (comma between), restart all processes, run this, then take the old key away. Broken off, it goes on where it
+    stopped when it is run again. With --json one line for each table.
     """
     lost: list[str] = []
     for told in app_of(given(context)).secrets.reseal(batch=batch, by=me()):
@@ -160,7 +163,7 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Lines to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show who did what to projects, keys, secrets and sweeps, the newest first; with --json one line each."""
+    """Show who did what to projects, keys, secrets and sweeps. The newest first; with --json one line each."""
     entries = app_of(given(context)).audit.list(before, limit)
     if as_json:
         for each in entries:

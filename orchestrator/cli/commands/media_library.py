@@ -39,7 +39,7 @@ def list_media(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the media library, the newest first; with --json one line each."""
+    """Show the media library, the newest first. With --json one line each."""
     with given(context).api(Role.USER) as api:
         pages = api.pages("/media", type=kind or None, status=status or None, limit=min(limit, 100))
         found = [item for item, _ in zip(pages, range(limit), strict=False)]
@@ -73,7 +73,7 @@ def upload(
     threads: Annotated[int, typer.Option(min=1, max=64, help="Parts sent at once.")] = 4,
     as_json: AsJson = False,
 ) -> None:
-    """Send FILE into the library; its id is all that is printed. `media show` says what it was found to be.
+    """Send FILE into the library. Its id is all that is printed; `media show` says what it was found to be.
 
     \b
       VIDEO=$(understudy media upload ada.mp4)
@@ -101,7 +101,7 @@ def register(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of what is registered there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Register what lies in the project's inbox in the store; its id is all that is printed."""
+    """Register what lies in the store's inbox of the project. Its id is all that is printed."""
     with given(context).api(Role.USER) as api:
         made = api.post("/media", url=url, type=kind, title=title, overwrite=overwrite)
     emit(made) if as_json else say(made["id"])

@@ -23,10 +23,10 @@ def group_of(text: str) -> typer.Typer:
 
 
 db = group_of("The database's schema.")
-project = group_of("Projects: tenants.")
+project = group_of("Projects: the tenants, each with jobs and keys of its own.")
 sweep = group_of("Scheduled care for jobs, files and runs.")
-store = group_of("The object store.")
-config = group_of("The settings.")
+store = group_of("The object store: does it keep what uploads rest on?")
+config = group_of("The settings: what holds, and why.")
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def upgrade(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @db.command()
 def current(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show the schema the database has, and the one this version wants; exit 1 if they differ."""
+    """Show the schema there is, and the one wanted. Exit 1 if they differ."""
     from orchestrator.adapters.db import migrate, schema
 
     found, wanted = migrate.current(database_url(settings_of(given(context)))), migrate.head()
@@ -117,7 +117,7 @@ def run_sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run sweeps now, whenever they last ran; exit 1 if something in them failed."""
+    """Run sweeps now, whenever they last ran. Exit 1 if something in them failed."""
     sweeper = app_of(given(context)).sweeper
     reports = [
         sweeper.run(each, dry_run=dry_run, force=True, by=me()) for each in ([name] if name else sweeper.names())
@@ -145,7 +145,7 @@ def _tell(report: SweepReport) -> None:
 
 @store.command("check")
 def check_store(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Ask the bucket whether it does everything we rely on; exit 1 if something necessary is missing."""
+    """Try on the bucket everything we rely on. Exit 1 if something necessary is missing."""
     from orchestrator.adapters.s3 import check
     from orchestrator.bootstrap import store_options
 
@@ -162,7 +162,7 @@ def check_store(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @config.command("show")
 def show_config(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show every setting, its value and where it came from; secrets are masked."""
+    """Show every setting and where it came from. Secrets are masked."""
     from orchestrator.cli.local import config_path
     from orchestrator.settings import explain
 

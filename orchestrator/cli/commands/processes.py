@@ -36,7 +36,10 @@ def worker(
 
 
 def beat(context: typer.Context) -> None:
-    """Run Celery beat, which sends the sweeps in time. One is enough; more do no harm. Arguments go to Celery."""
+    """Run Celery beat, which sends sweeps and wake-ups in time.
+
+    One is enough; more do no harm. Arguments go to Celery.
+    """
     told = given(context)
     settings_of(told)
     _become([*_CELERY, "beat", *context.args], told)
@@ -48,7 +51,7 @@ def api(
     host: Annotated[str | None, typer.Option(help="Else api.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Else api.port; 0 takes a free one.")] = None,
 ) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; requests under way may end."""
+    """Serve the API. Until SIGTERM or Ctrl-C; requests under way may end."""
     told = given(context)
     settings_of(told)  # what is wrong is told here, in one line
     wanted = {"UNDERSTUDY_API__HOST": host, "UNDERSTUDY_API__PORT": port}

@@ -22,7 +22,7 @@ def next_jobs(
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show the jobs that wait longest for a reviewer; with --json one line each, none where nothing waits."""
+    """Show the jobs that wait longest for a reviewer. With --json one line each, none where nothing waits."""
     with given(context).api(Role.REVIEWER) as api:
         found = api.get("/reviews/next", limit=limit)["items"]
     if as_json:

@@ -7,12 +7,12 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.publish import MODEL_TYPE
-from orchestrator.app.thumbnails import WANTED, WRITTEN_AT
+from orchestrator.app.thumbnails import written_to
 from orchestrator.dialects.ims.avatar_schemas import GetAvatar, ListAvatars
 from orchestrator.dialects.ims.operation import wrapped
 from orchestrator.dialects.ims.words import AVATAR_TYPE
 from orchestrator.domain.actors import Caller
-from orchestrator.domain.assets import COVER, Asset, AssetFile, AssetNotFound, AssetQuery, AssetState
+from orchestrator.domain.assets import Asset, AssetFile, AssetNotFound, AssetQuery, AssetState
 
 _SHOWN: Final = AssetState.ACTIVED
 
@@ -44,15 +44,6 @@ def _avatar(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, obj
         "AvatarDescription": asset.description,
         "AvatarType": AVATAR_TYPE,
         "Portrait": portrait if isinstance(portrait, str) else "",
-        "Thumbnail": thumbnail_url(app, asset, files),
+        "Thumbnail": written_to(asset) or app.library.cover(asset, files) or "",
         "Transparent": told.get("transparent") is True,
     }
-
-
-def thumbnail_url(app: App, asset: Asset, files: Sequence[AssetFile]) -> str:
-    """Where the owner wanted it, once it is there; else a signed address of ours; empty without a thumbnail."""
-    wanted = asset.attributes.get(WANTED)
-    if isinstance(wanted, str) and wanted and WRITTEN_AT in asset.attributes:
-        return wanted
-    cover = next((file for file in files if file.category == COVER), None)
-    return (app.library.download(asset, cover) if cover is not None else None) or ""

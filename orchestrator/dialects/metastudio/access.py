@@ -21,7 +21,6 @@ from orchestrator.ports.visit import Visit
 FAILURES: Final = 5
 LOCKED_FOR: Final = timedelta(minutes=5)
 _REMEMBERED: Final = 10_000
-_TOKEN_LIMIT: Final = 512
 _USER_ID_LIMIT: Final = 256
 
 log = structlog.get_logger()
@@ -118,7 +117,7 @@ class Access:
 
     def _of_token(self, token: str) -> Caller:
         try:
-            return self._app.keys.caller_of_token(token[:_TOKEN_LIMIT])
+            return self._app.keys.caller_of_token(token)
         except Unauthenticated as exc:
             raise errors.refused_by_gateway("decrypt token fail") from exc
 

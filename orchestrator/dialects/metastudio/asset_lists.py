@@ -30,15 +30,11 @@ _OWN_VOICES: Final = "HUAWEI_METASTUDIO"
 
 def list_assets(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.parameters(ListAssets)
-    words = split(request.asset_state)
-    if strangers := [word for word in words if word not in _STATES]:
-        raise asked.bad_query(f"asset_state: there is no state {strangers[0]!r}")
-    types = split(request.asset_type)
-    if unknown := [word for word in types if word not in get_args(AssetType)]:
-        raise asked.bad_query(f"asset_type: there is no type {unknown[0]!r}")
+    states = asked.words("asset_state", request.asset_state, _STATES)
+    types = asked.words("asset_type", request.asset_type, get_args(AssetType))
     query = AssetQuery(
         asked.caller.project_id, source=_SOURCES[request.asset_source], role=(request.role or "").lower(),
-        ids=request.asset_id, types=types, states=[_STATES[word] for word in words],
+        ids=request.asset_id, types=types, states=[_STATES[word] for word in states],
         name=request.name, tags=split(request.tag), all_tags=request.tag_combination_type == "INTERSECTION",
         exact=frozenset(request.accurate_query_field), app_user_id=request.app_user_id,
         since=instant(request.start_time) if request.start_time else None,

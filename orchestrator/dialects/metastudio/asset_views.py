@@ -9,7 +9,7 @@ from orchestrator.app.app import App
 from orchestrator.dialects.common.wire import time_text
 from orchestrator.dialects.metastudio.wire import filled
 from orchestrator.dialects.metastudio.words import RESOLUTIONS
-from orchestrator.domain.assets import COVER, Asset, AssetFile
+from orchestrator.domain.assets import MAIN, Asset, AssetFile
 
 # Which structure of the metadata a type has.
 META_OF: Final[Mapping[str, str]] = {
@@ -37,8 +37,7 @@ def info(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, object
 
 
 def summary(app: App, asset: Asset, files: Sequence[AssetFile]) -> dict[str, object]:
-    covers = (app.library.download(asset, file) for file in files if file.category == COVER)
-    url = next((each for each in covers if each is not None), None)
+    url = app.library.cover(asset, files)
     return filled(
         asset_id=asset.id, asset_name=asset.name, asset_state=asset.state.value.upper(), asset_type=asset.type,
         block_reason_code=asset.attributes.get("block_reason_code"), cover_url=url, thumbnail_url=url,
@@ -59,7 +58,7 @@ def _meta(asset: Asset, files: Sequence[AssetFile]) -> dict[str, object] | None:
     name = META_OF.get(asset.type)
     told = asset.attributes.get("asset_extra_meta")
     structure = dict(told.get(name) or {}) if isinstance(told, dict) and name else {}
-    main = next((file for file in files if file.category == "MAIN" and file.facts), None)
+    main = next((file for file in files if file.category == MAIN and file.facts), None)
     if main is not None and name in _MEASURED:
         structure |= _MEASURED[name](main)
     if asset.job_id is not None:

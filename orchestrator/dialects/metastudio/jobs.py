@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.app.app import App
 from orchestrator.app.intake import Want
-from orchestrator.dialects.common.wire import instant, last_instant, split
+from orchestrator.dialects.common.wire import instant, last_instant
 from orchestrator.dialects.metastudio import errors, job_views
 from orchestrator.dialects.metastudio.job_schemas import CreateJob, EncryptedFile, ListJobs, UpdateJob
 from orchestrator.dialects.metastudio.operation import Asked, Bytes
@@ -21,7 +21,11 @@ _CONTENT_TYPES: Final = {FileKind.AUDIO: "application/zip"}
 _ALWAYS: Final = (FileKind.COVER, FileKind.ID_CARD_FRONT, FileKind.ID_CARD_BACK, FileKind.AUTHORIZATION_LETTER)
 _COLUMNS: Final = frozenset({"name", "batch_name", "tags"})
 _NOT_KEPT: Final = _COLUMNS | {"command_message", "video_multipart_count", "action_video_multipart_count"}
-_VIDEO_MESSAGES: Final = frozenset({"UPDATE_VIDEO", "UPLOAD_VIDEO"})
+# Whose addresses a command_message renews: of one file, or of none. Without one an update renews them all.
+_RENEWED: Final[Mapping[str, FileKind | None]] = {
+    "UPDATE_VIDEO": FileKind.TRAINING_VIDEO, "UPLOAD_VIDEO": FileKind.TRAINING_VIDEO,
+    "GET_ACTION_VIDEO_MULTIPART": FileKind.ACTION_VIDEO, "CONFIRM_ACTION_VIDEO": None,
+}  # fmt: skip
 _EXACT: Final = {"batch_name": "batch_name", "job_id": "id"}
 _FLAGS: Final = ("is_flexus", "is_live_copy", "is_ondemand_resource")
 _WIDE: Final = {name: wide for wide, name in RESOLUTIONS.items()}
@@ -44,19 +48,9 @@ def update_job(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.read(UpdateJob)
     sent = request.model_dump(exclude_none=True)
     message = request.command_message
-    seen = app.jobs.show(asked.caller, asked.path["job_id"])
-    kept = _with_model({**seen.sheet.attributes, **_kept(sent)}, seen.job.switches)
-    if message in _VIDEO_MESSAGES:
-        wants: Sequence[Want] = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1)]
-    elif message == "GET_ACTION_VIDEO_MULTIPART":
-        wants = [_want(FileKind.ACTION_VIDEO, request.action_video_multipart_count or 1)]
-    elif message == "CONFIRM_ACTION_VIDEO":
-        wants = []
-    else:
-        wants = _everything(request, kept)
     uploads = app.intake.update(
-        asked.caller, asked.path["job_id"], wants, sheet=_columns(sent),
-        attributes=lambda former: _with_model({**former, **_kept(sent)}, seen.job.switches),
+        asked.caller, asked.path["job_id"], lambda attributes: _wanted(request, attributes), sheet=_columns(sent),
+        attributes=lambda former, switches: _with_model({**former, **_kept(sent)}, switches),
         replaces_video=message == "UPDATE_VIDEO" or (message is None and request.video_multipart_count is not None),
     )  # fmt: skip
     return job_views.upload_addresses(asked.path["job_id"], uploads)
@@ -72,9 +66,7 @@ def delete_job(app: App, asked: Asked) -> None:
 
 def list_jobs(app: App, asked: Asked) -> Mapping[str, object]:
     request = asked.parameters(ListJobs)
-    words = split(request.state)
-    if strangers := [word for word in words if word not in STATES_BY_NAME]:
-        raise asked.bad_query(f"state: there is no state {strangers[0]!r}")
+    words = asked.words("state", request.state, STATES_BY_NAME)
     exact = {column: getattr(request, name) for name, column in _EXACT.items() if getattr(request, name)}
     if asked.caller.app_user_id is not None:
         exact["app_user_id"] = asked.caller.app_user_id
@@ -106,15 +98,28 @@ def download_model(app: App, asked: Asked) -> Bytes:
     return Bytes(file.pieces, file.size_bytes, file.name)
 
 
-def _everything(request: CreateJob | UpdateJob, sent: Mapping[str, object]) -> Sequence[Want]:
+def _wanted(request: UpdateJob, attributes: Mapping[str, object]) -> Sequence[Want]:
+    """What an update gives new addresses for. `attributes`: of the job as they will be."""
+    if request.command_message is None:
+        return _everything(request, attributes)
+    kind = _RENEWED[request.command_message]
+    return [] if kind is None else [_want(kind, _parts(request, kind))]
+
+
+def _everything(request: CreateJob | UpdateJob, attributes: Mapping[str, object]) -> Sequence[Want]:
     """Addresses for every kind of file that the request leaves room for."""
-    wants = [_want(FileKind.TRAINING_VIDEO, request.video_multipart_count or 1), *(_want(kind) for kind in _ALWAYS)]
-    action_parts = request.action_video_multipart_count
-    if action_parts is not None or request.command_message == "GET_ACTION_VIDEO_MULTIPART":
-        wants.append(_want(FileKind.ACTION_VIDEO, action_parts or 1))
-    if sent.get("audio_source_type") == "AUDIO":
+    wants = [_want(FileKind.TRAINING_VIDEO, _parts(request, FileKind.TRAINING_VIDEO)), *map(_want, _ALWAYS)]
+    if request.action_video_multipart_count is not None or request.command_message == "GET_ACTION_VIDEO_MULTIPART":
+        wants.append(_want(FileKind.ACTION_VIDEO, _parts(request, FileKind.ACTION_VIDEO)))
+    if attributes.get("audio_source_type") == "AUDIO":
         wants.append(_want(FileKind.AUDIO))
     return wants
+
+
+def _parts(request: CreateJob | UpdateJob, kind: FileKind) -> int:
+    """In how many parts a video comes; one where nobody says so."""
+    is_action = kind is FileKind.ACTION_VIDEO
+    return (request.action_video_multipart_count if is_action else request.video_multipart_count) or 1
 
 
 def _want(kind: FileKind, parts: int = 1) -> Want:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from orchestrator.app.app import App
 from orchestrator.dialects.common.faults import Fault
+from orchestrator.dialects.common.wire import split
 from orchestrator.dialects.metastudio import errors
 from orchestrator.dialects.metastudio.wire import Wire
 from orchestrator.domain.actors import Caller
@@ -56,7 +58,17 @@ class Asked:
             return model.model_validate(values, strict=False)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-            raise self.bad_query(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+            said = first["msg"].removeprefix("Value error, ")
+            raise self.bad_query(f"{'.'.join(map(str, first['loc']))}: {said}") from exc
+
+    def words(self, name: str, told: str, known: Collection[str]) -> list[str]:
+        """The values of a comma-separated parameter. Raises Fault for a stranger, with the known ones it resembles."""
+        found = split(told)
+        for word in found:
+            if word not in known:
+                alike = get_close_matches(word.upper(), known) or known
+                raise self.bad_query(f"{name}: {word!r} is none of its values, such as {', '.join(alike)}")
+        return found
 
     def bad_query(self, why: str) -> Fault:
         return self.group.query.fault(why)

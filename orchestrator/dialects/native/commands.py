@@ -82,9 +82,12 @@ COMMANDS: Final[Mapping[Command, Asked]] = {
 }
 
 
-def execute(app: App, caller: Caller, job_id: str, command: str, ask: Ask) -> Job:
+_BY_NAME: Final = {command.value: command for command in COMMANDS}
+
+
+def execute(app: App, caller: Caller, job_id: str, name: str, ask: Ask) -> Job:
     """Ask a command by its name. Raises Invalid for one that is not asked this way."""
-    known = {each.value: each for each in COMMANDS}
-    if command not in known:
-        raise Invalid(f"{command!r} is no command to ask; there are {sorted(known)}", field="command")
-    return COMMANDS[known[command]](app, caller, job_id, known[command], ask)
+    command = _BY_NAME.get(name)
+    if command is None:
+        raise Invalid(f"{name!r} is no command to ask; there are {sorted(_BY_NAME)}", field="command")
+    return COMMANDS[command](app, caller, job_id, command, ask)

@@ -269,3 +269,8 @@ def test_a_model_of_any_name_is_sent(api: Api, monkeypatch: pytest.MonkeyPatch) 
     )
     assert (answer.status_code, answer.content) == (200, b"model")
     assert answer.headers["content-disposition"] == attachment(model.name)
+
+
+def test_a_misspelt_state_is_refused_with_those_it_resembles(client: Any) -> None:
+    error = refused(lambda: listed(client, state="TRAINING,TRAIN_FAILD"), "MSS.00000003")
+    assert "'TRAIN_FAILD' is none of its values, such as TRAIN_FAILED" in error.error_msg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -23,6 +24,7 @@ class FakeApi:
         store_answers: part number -> statuses that its next PUTs get before it works.
         parts: what the store holds, by part number.
         sealing_looks: how often "complete" finds the file being sealed.
+        etag: of every part; empty: its MD5.
     """
 
     store_answers: dict[int, list[int]] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class FakeApi:
     lock: threading.Lock = field(default_factory=threading.Lock)
     gate: threading.Barrier | None = None
     sealing_looks: int = 0
+    etag: str = ""
 
     def api(self) -> Api:
         transport = httpx.MockTransport(self.answer)
@@ -63,7 +66,11 @@ class FakeApi:
             return self.complete()
         if path == "/files/f1":
             missing = [n for n in range(1, self.files[0]["part_count"] + 1) if n not in self.parts]
-            return httpx.Response(200, json=self.files[0] | {"missing_parts": missing})
+            arrived = [
+                {"number": n, "etag": self.etag or hashlib.md5(data, usedforsecurity=False).hexdigest()}
+                for n, data in self.parts.items()
+            ]
+            return httpx.Response(200, json=self.files[0] | {"missing_parts": missing, "arrived_parts": arrived})
         return httpx.Response(404, json={"code": "not_found", "detail": "there is no such thing"})
 
     def complete(self) -> httpx.Response:

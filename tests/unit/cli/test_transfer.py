@@ -66,6 +66,24 @@ def test_an_upload_that_broke_off_is_taken_up_with_what_is_missing(file, content
     assert [path for _, path in fake.asked].count("/jobs/j1/files") == 1, "no second upload was opened"
 
 
+def test_a_file_that_was_changed_meanwhile_does_not_become_a_mixture(file):
+    fake = FakeApi(store_answers={3: [500] * ATTEMPTS})
+    with pytest.raises(CliError):
+        send(fake, file, threads=1)
+    changed = os.urandom(SIZE)
+    file.write_bytes(changed)
+    assert send(fake, file).parts_sent == PARTS
+    assert fake.held() == changed
+
+
+def test_an_etag_that_is_no_md5_says_nothing_of_a_part(file, content):
+    fake = FakeApi(store_answers={3: [500] * ATTEMPTS}, etag="0x8DCAFE")
+    with pytest.raises(CliError):
+        send(fake, file, threads=1)
+    assert send(fake, file).parts_sent == 1
+    assert fake.held() == content
+
+
 def test_an_expired_url_is_signed_again_and_only_its_own_part_is_sent_again(file, content):
     fake = FakeApi(store_answers={3: [403]})
     send(fake, file)

@@ -101,7 +101,7 @@ def show_run(app: AppDep, caller: CallerDep, run_id: PathId) -> views.RunView:
 
 @router.get("/runs/{run_id}/log")
 def show_run_log(
-    app: AppDep, caller: AdminDep, run_id: PathId, offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0
+    app: AppDep, caller: CallerDep, run_id: PathId, offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0
 ) -> views.RunLog:
     """What the trainer wrote. For admins: it may tell of the machine it runs on."""
     text, following = app.run_logs.read(caller, run_id, offset)

@@ -53,8 +53,7 @@ def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
             raise Forbidden(f"{command} is for the owner of the job", command=command.value)
         return Actor.USER
     needed = Role.REVIEWER if command in _REVIEWING else Role.ADMIN
-    if not caller.has(needed):
-        raise Forbidden(f"{command} needs the role {needed}, this key has {caller.role}", command=command.value)
+    caller.require(needed, command)
     return Actor.ADMIN
 
 

@@ -74,7 +74,7 @@ class MediaLibrary:
     def register(
         self, caller: Caller, address: str, *, kind: MediaType | None = None, title: str = "",
         reference_id: str | None = None, business_type: str = "", attributes: Mapping[str, object] | None = None,
-        overwrite: bool = False, once: str | None = None, untitled: str = "",
+        overwrite: bool = False, once: str | None = None, untitled: str = "", media_id: str | None = None,
     ) -> Media:  # fmt: skip
         """An object of the store as media. A worker copies and reads it; the store is asked nothing here.
 
@@ -84,6 +84,7 @@ class MediaLibrary:
             overwrite: takes the place of what is registered for the address.
             once: the same word with the same request gives the same item again, for a day.
             untitled: what it is called without a title, else by its name; no part of the request.
+            media_id: of a request that may have been done before: then its item is given, as it is now.
 
         Raises:
             PlaceNotAllowed: not in our bucket, or not below the project's inbox.
@@ -98,7 +99,7 @@ class MediaLibrary:
             raise Invalid(f"{PurePosixPath(key).name!r} does not say what it is; give the type", field="media_type")
         at = self._context.clock()
         item = Media(
-            new_id(at), caller.project_id, found, MediaStatus.INIT,
+            media_id or new_id(at), caller.project_id, found, MediaStatus.INIT,
             title or untitled or PurePosixPath(key).stem[:_NAME_LIMIT], address, key, at, at, None, reference_id,
             business_type, dict(attributes or {}),
         )  # fmt: skip
@@ -106,6 +107,8 @@ class MediaLibrary:
         told, token = [address, found, title, reference_id, business_type, item.attributes, overwrite], new_token()
 
         def work(tx: Tx) -> Media:
+            if (known := _there(tx, media_id, caller)) is not None:
+                return known
             known = None if word is None else self._made_before(tx, item, word, told, token)
             if known is not None:
                 return known
@@ -136,9 +139,12 @@ class MediaLibrary:
     def upload(
         self, caller: Caller, name: str, kind: MediaType, *, size_bytes: int | None = None, part_count: int | None = 1,
         title: str = "", reference_id: str | None = None, business_type: str = "",
-        attributes: Mapping[str, object] | None = None,
+        attributes: Mapping[str, object] | None = None, media_id: str | None = None,
     ) -> tuple[Media, Upload]:  # fmt: skip
         """An item whose bytes come by upload. One part: a sweep seals what was sent; more: somebody says when.
+
+        Args:
+            media_id: of a request that may have been done before: then its item is given, as `refresh` does.
 
         Raises:
             Invalid, UploadTooLarge: a name without letters; count and size do not fit.
@@ -146,25 +152,30 @@ class MediaLibrary:
         """
         check_file_name(name)
         agreed = uploads.plan(size_bytes, part_count)
-        with self._context.store.read() as tx:
-            _check_reference(tx, None, reference_id, caller.project_id)
+        if media_id is None:  # else the reference may be its own
+            with self._context.store.read() as tx:
+                _check_reference(tx, None, reference_id, caller.project_id)
         file = self._begun(caller.project_id, name, agreed, size_bytes)
         at = file.created_at
-        media_id = new_id(at)
+        made_id = media_id or new_id(at)
         ending = PurePosixPath(name).suffix.lower()
-        place = f"media/{media_id}" + (ending if ending[1:].isascii() and ending[1:].isalnum() else "")
+        place = f"media/{made_id}" + (ending if ending[1:].isascii() and ending[1:].isalnum() else "")
         item = Media(
-            media_id, caller.project_id, kind, MediaStatus.INIT, title or name, self._context.storage.address_of(place),
+            made_id, caller.project_id, kind, MediaStatus.INIT, title or name, self._context.storage.address_of(place),
             place, at, at, file.id, reference_id, business_type, dict(attributes or {}),
         )  # fmt: skip
         try:
             with self._context.store.begin() as tx:
-                _check_reference(tx, item, reference_id)
-                tx.files.add(file, due_of(self._context, file))
-                tx.media.add(item, file.expires_at)
+                if (known := _there(tx, media_id, caller)) is None:
+                    _check_reference(tx, item, reference_id)
+                    tx.files.add(file, due_of(self._context, file))
+                    tx.media.add(item, file.expires_at)
         except UnderstudyError:
             forget(self._context, file)
             raise
+        if known is not None:
+            forget(self._context, file)
+            return self.refresh(caller, known.id)
         return item, signed(self._context, file, agreed.numbers)
 
     def refresh(self, caller: Caller, media_id: str) -> tuple[Media, Upload]:
@@ -356,6 +367,14 @@ class MediaLibrary:
                 if reread == MAX_REREADS:
                     raise
         raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _there(tx: Tx, media_id: str | None, caller: Caller) -> Media | None:
+    """What a request with this id has made before; who makes it now is waited for: it may be slow, not dead."""
+    if media_id is None:
+        return None
+    tx.leases.lock(f"media:{media_id}")
+    return next(iter(tx.media.get_many([media_id], caller.project_id)), None)
 
 
 def _check_reference(tx: Tx, item: Media | None, reference_id: str | None, project_id: str = "") -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import psutil
 import sqlalchemy as sa
 
-from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, leases, runs
+from orchestrator.adapters.db.tables import asset_files, assets, files, job_counts, jobs, leases, media, runs
 from orchestrator.domain.machine import replay
 from orchestrator.domain.states import JobState
 from orchestrator.ports.storage import Storage
@@ -77,6 +77,35 @@ def promises(
         checks["models were made of the validated bytes"] = look.contents
         checks["the store holds nothing that nobody needs, and all that is needed"] = look.objects
     return [Promise(name, tuple(check())) for name, check in checks.items()]
+
+
+def media_promise(installation: Installation, expected: Mapping[str, str]) -> Promise:
+    """Media rest, as their owners left them; their bytes are there exactly where their file says so.
+
+    Args:
+        expected: media id -> its status; nothing where they were deleted.
+    """
+    return Promise("media rest, with their bytes or without them", tuple(_media(installation, expected)))
+
+
+def _media(installation: Installation, expected: Mapping[str, str]) -> Iterator[str]:
+    context = installation.app.context
+    held = media.outerjoin(files, files.c.id == media.c.file_id)
+    query = sa.select(media, files.c.state.label("file"), files.c.final_key).select_from(held)
+    with context.store.engine.connect() as connection:  # type: ignore[attr-defined]  # the SQL adapter's
+        rows = {row.id: row for row in connection.execute(query)}
+    for media_id, row in rows.items():
+        status = "" if row.deleted_at is not None else row.status
+        if status != expected.get(media_id, ""):
+            yield f"media {media_id} are {status or 'gone'}, not {expected.get(media_id) or 'gone'}"
+        if status and (
+            row.due_at is not None or row.lease_token is not None or status not in {"normal", "prepare_fail"}
+        ):
+            yield f"media {media_id} do not rest: {status}, due {row.due_at}, leased {row.lease_until}"
+        if status and row.file != "sealed":
+            yield f"the file of media {media_id} is {row.file}"
+        if row.final_key and row.file == "sealed" and context.storage.head(row.final_key) is None:
+            yield f"the bytes of media {media_id} are missing"
 
 
 def check_whole(installation: Installation, job_ids: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_nothing_is_lost_stuck_or_doubled_while_everything_is_shot_at(tmp_path: Path, seed: int) -> None:
-    plan = Plan(seed, jobs=8, seconds=10, patience_s=120, apis=1)
+    plan = Plan(seed, jobs=9, seconds=10, patience_s=120, apis=1)
     try:
         result = burn(tmp_path, plan)
     except ServerMissing as exc:

@@ -29,9 +29,9 @@ from orchestrator.domain.media_items import MediaQuery, MediaStatus, inbox_of
 from orchestrator.domain.model import FileKind, FileState, RunOutcome
 from orchestrator.domain.states import JobState
 from orchestrator.ports.storage import UploadGone
-from tests.faults.crowd import small_film
 from tests.faults.mortal import AGAIN_AFTER, LEASE, POINTS, SEALING
 from tests.faults.promises import Expected, check_whole, promises, raise_broken
+from tests.faults.stories import small_film
 from tests.servers import StoreServer
 from tests.workers import ME, ApiProcess, Installation, OwnProcess, wait_until
 

@@ -20,8 +20,8 @@ from orchestrator.domain.commands import Effect
 from orchestrator.domain.model import FileKind, FileState, Run, RunOutcome
 from orchestrator.domain.retry import FailureClass
 from orchestrator.domain.states import JobState
-from tests.faults.crowd import small_film
 from tests.faults.proxy import Line, Network, StoreLine
+from tests.faults.stories import small_film
 from tests.servers import Postgres, RedisServer, StoreServer
 from tests.workers import ME, ApiProcess, Installation, wait_until, worker
 

@@ -10,10 +10,12 @@ import contextlib
 import ctypes
 import platform
 import resource
+import signal
 import struct
 import sys
 from typing import Final
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_SECCOMP: Final = 22
 _SECCOMP_MODE_FILTER: Final = 2
@@ -55,6 +57,7 @@ def limit(memory_bytes: int, cpu_s: int) -> None:
         ("RLIMIT_FSIZE", 0, 0),
         ("RLIMIT_CORE", 0, 0),
         ("RLIMIT_NOFILE", MAX_OPEN_FILES, MAX_OPEN_FILES),
+        ("RLIMIT_NPROC", 0, 0),  # no child, no thread; does not hold for root, whom the filter holds
     ):
         if (number := getattr(resource, name, None)) is not None:
             with contextlib.suppress(ValueError, OSError):  # a stricter limit is already in force
@@ -68,6 +71,7 @@ def confine() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # or who waits for nothing would outlive its parent for good
     if platform.machine() in _SYSCALLS and _filter(libc, *_SYSCALLS[platform.machine()]):
         return "seccomp"
     return "namespace" if libc.unshare(_CLONE_NEWUSER_NEWNET) == 0 else "limits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ _COUNTS: Final = frozenset(
     }
 )  # fmt: skip
 _MAX_TEXT: Final = 400
+_MAX_LISTED: Final = 100  # reasons, and values of one
+_WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOLD: set[str] = set()
 
 
@@ -70,10 +73,10 @@ class SandboxedProber:
         if outcome.result is None:
             return _stopped(known, outcome)
         try:
-            facts = _facts(known, outcome.result)
+            facts, peak_bytes = _facts(known, outcome.result), _count(outcome.result["peak_bytes"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return _stopped(known, replace(outcome, why="an unreadable report"))
-        _tell_confinement(str(outcome.result.get("confined")))
+        _tell_confinement(outcome.result.get("confined"))
         log.debug(
             "media checked",
             kind=kind.value,
@@ -81,21 +84,19 @@ class SandboxedProber:
             read_bytes=outcome.read_bytes,
             requests=outcome.requests,
             seconds=round(outcome.seconds, 3),
-            child_peak_mib=outcome.result.get("peak_bytes", 0) // MIB,
+            child_peak_mib=peak_bytes // MIB,
         )
         if facts.duration_s:
             facts = replace(facts, bit_rate=round(size_bytes * 8 / facts.duration_s))
         return facts
 
 
-def _tell_confinement(confined: str) -> None:
+def _tell_confinement(confined: object) -> None:
     """Say once in a process how far the child was closed in, where it was not wholly."""
-    if confined != "seccomp" and confined not in _TOLD:
-        _TOLD.add(confined)
-        log.warning(
-            "media checks run without a system call filter",
-            in_force="resource limits and an empty network namespace" if confined == "namespace" else "resource limits",
-        )
+    in_force = "resource limits and an empty network namespace" if confined == "namespace" else "resource limits"
+    if confined != "seccomp" and in_force not in _TOLD:
+        _TOLD.add(in_force)
+        log.warning("media checks run without a system call filter", in_force=in_force)
 
 
 def _stopped(known: MediaFacts, outcome: Outcome) -> MediaFacts:
@@ -121,7 +122,7 @@ def _facts(known: MediaFacts, result: dict[str, Any]) -> MediaFacts:
         elif name in _FLAGS:
             values[name] = value is True
         elif name in _TEXTS:
-            values[name] = str(value)[:_MAX_TEXT]
+            values[name] = _text(value)
         else:
             raise ValueError(name)
     return replace(known, problems=_reasons(result["problems"]), notes=_reasons(result["notes"]), **values)
@@ -139,15 +140,37 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _reasons(listed: list[dict[str, Any]]) -> tuple[Reason, ...]:
+def _text(value: object) -> str:
+    """A text that every database and every answer can hold: files have NULs where they should have words."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value[:_MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
+def _told(value: object, *, deep: bool = False) -> object:
+    """What was measured or is allowed: a value, or a list of values."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list) and len(value) <= _MAX_LISTED and not deep:
+        return [_told(each, deep=True) for each in value]
+    return _number(value) if isinstance(value, float) else _count(value)
+
+
+def _reasons(listed: object) -> tuple[Reason, ...]:
+    if not isinstance(listed, list) or len(listed) > _MAX_LISTED:
+        raise ValueError(listed)
     return tuple(
         Reason(
-            str(each["code"])[:_MAX_TEXT],
-            str(each["field"])[:_MAX_TEXT],
-            each["measured"],
-            each["allowed"],
-            "file",
-            str(each["message"])[:_MAX_TEXT],
+            _word(each["code"]), _text(each["field"]), _told(each["measured"]), _told(each["allowed"]), "file",
+            _text(each["message"]),
         )
         for each in listed
-    )
+    )  # fmt: skip

@@ -114,7 +114,8 @@ def _end(child: subprocess.Popen[bytes], wait_s: float = 0.0) -> _End:
 
 def _excused(outcome: Outcome, end: _End, session: _Session, limits: Limits) -> Outcome:
     """The outcome, and whether the file may be to blame for it."""
-    is_killed = session.is_closed and end.code in _FROM_OUTSIDE
+    # who lets the soft limit of its time pass is killed by the hard one
+    is_killed = session.is_closed and end.code in _FROM_OUTSIDE and end.cpu_s < limits.max_cpu_s
     is_starved = session.is_late and end.cpu_s < limits.max_wall_s * _STARVED
     return replace(outcome, is_files=not (is_killed or is_starved))
 
@@ -214,7 +215,7 @@ class _Session:
     def _report(self) -> dict[str, Any]:
         try:
             report = json.loads(wire.receive_message(self, wire.MAX_RESULT_BYTES))
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or JSON as deep as only somebody hostile writes it
             report = None
         if not isinstance(report, dict):
             raise _Stopped("an unreadable report", worth_another=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from orchestrator.domain.errors import DatabaseUnavailable
 from tests.dialects.native.conftest import Api
 from tests.fakes.app import VIDEO
 
@@ -47,3 +50,24 @@ def test_lists_are_walked_by_cursor(api: Api) -> None:
     second = api.owner.get("/media", limit=2, cursor=first["next_cursor"]).json()
     assert [each["id"] for each in first["items"] + second["items"]] == made[::-1]
     assert second["next_cursor"] is None
+
+
+@pytest.mark.parametrize("path", ["/media", "/media/uploads"])
+def test_a_request_that_broke_off_after_its_commit_is_done_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    api.world.storage.put("inbox/project-1/ada.mp4", VIDEO, "video/mp4")
+    where = api.world.storage.address_of("inbox/project-1/ada.mp4")
+    told = {"url": where} if path == "/media" else {"name": "ada.mp4"}
+
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("the database does not answer")
+
+    monkeypatch.setattr(api.world.app.media, "show", away)
+    assert api.owner.post(path, key="k1", reference_id="ref-001", **told).status_code == 503
+    monkeypatch.undo()
+    again = api.owner.post(path, key="k1", reference_id="ref-001", **told)
+    assert again.status_code == 201, again.text
+    assert len(api.owner.get("/media").json()["items"]) == 1
+    if path == "/media/uploads":
+        assert api.world.storage.put_url(again.json()["upload"]["urls"][0]["url"], VIDEO) == 200

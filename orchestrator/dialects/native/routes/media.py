@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from orchestrator.dialects.native import media_views as views
 from orchestrator.dialects.native.context import AppDep, CallerDep, PathId
 from orchestrator.dialects.native.file_views import UploadView
-from orchestrator.dialects.native.idempotency import OnceRoute
+from orchestrator.dialects.native.idempotency import OnceRoute, made_id_of
 from orchestrator.dialects.native.schemas import RegisterMedia, UploadMedia
 from orchestrator.dialects.native.wire import cursor_of, id_of
 from orchestrator.domain.media_items import MediaQuery, MediaStatus, MediaType, type_of
@@ -36,21 +36,22 @@ def list_media(
 
 
 @router.post("/media", status_code=201)
-def register_media(app: AppDep, caller: CallerDep, request: RegisterMedia) -> views.MediaView:
+def register_media(app: AppDep, caller: CallerDep, asked: Request, request: RegisterMedia) -> views.MediaView:
     """Register an object below the project's inbox in the store. A worker copies it and looks at it."""
     item = app.media.register(
         caller, request.url, kind=request.type, title=request.title, reference_id=request.reference_id,
-        overwrite=request.overwrite,
+        overwrite=request.overwrite, media_id=made_id_of(asked),
     )  # fmt: skip
     return views.MediaView.of(app.media.show(caller, item.id))
 
 
 @router.post("/media/uploads", status_code=201)
-def upload_media(app: AppDep, caller: CallerDep, request: UploadMedia) -> views.MediaUploadView:
+def upload_media(app: AppDep, caller: CallerDep, asked: Request, request: UploadMedia) -> views.MediaUploadView:
     """Addresses for a file that becomes media. Say that it is up with `POST /files/{file_id}/complete`."""
     item, upload = app.media.upload(
         caller, request.name, request.type or type_of(request.name) or MediaType.OTHER, size_bytes=request.size_bytes,
         part_count=request.part_count, title=request.title, reference_id=request.reference_id,
+        media_id=made_id_of(asked),
     )  # fmt: skip
     return views.MediaUploadView(
         media=views.MediaView.of(app.media.show(caller, item.id)), upload=UploadView.of(upload)

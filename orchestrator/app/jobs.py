@@ -10,6 +10,7 @@ from typing import Final
 from orchestrator.app.context import Context, new_id
 from orchestrator.app.library import let_go
 from orchestrator.app.moves import Ask, plan, wake
+from orchestrator.app.rereads import again
 from orchestrator.domain import machine
 from orchestrator.domain.actors import Actor, Caller, Role
 from orchestrator.domain.assets import AssetNotFound, AssetState
@@ -24,8 +25,6 @@ from orchestrator.domain.transitions import SETTINGS
 from orchestrator.domain.views import MAX_PAGE, JobDetail, JobQuery, JobSummary
 from orchestrator.ports.store import Tx
 
-# A few rereads settle any honest race; more means somebody moves this job in a loop.
-MAX_REREADS: Final = 4
 PRIORITIES: Final = range(-100, 101)
 MAX_RETRIES: Final = 10  # MetaStudio's bound of flexus_retry_count
 _CREATED = machine.ROWS[None, Command.CREATE, Actor.USER][0]
@@ -53,8 +52,7 @@ def actor_of(caller: Caller, job: Job, command: Command) -> Actor:
             raise Forbidden(f"{command} is for the owner of the job", command=command.value)
         return Actor.USER
     needed = Role.REVIEWER if command in _REVIEWING else Role.ADMIN
-    if not caller.has(needed):
-        raise Forbidden(f"{command} needs the role {needed}, this key has {caller.role}", command=command.value)
+    caller.require(needed, command)
     return Actor.ADMIN
 
 
@@ -156,16 +154,14 @@ class Jobs:
 
     def transact(self, work: Callable[[Tx], Move]) -> Move:
         """Run `work` in a transaction; whoever comes second looks again. Wakes whom the move concerns."""
-        for reread in range(MAX_REREADS + 1):
-            try:
-                with self._context.store.begin() as tx:
-                    move = work(tx)
-                    tx.after_commit(lambda move=move: wake(self._context, [move], self._context.clock()))  # type: ignore[misc]  # bound now
-                    return move
-            except StaleJob:
-                if reread == MAX_REREADS:
-                    raise
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+        def once() -> Move:
+            with self._context.store.begin() as tx:
+                move = work(tx)
+                tx.after_commit(lambda: wake(self._context, [move], self._context.clock()))
+                return move
+
+        return again(once)
 
     def edit(self, caller: Caller, job_id: str, command: Command = Command.EDIT, **sheet: object) -> Job:
         """Change name, description and free fields, where the table lets the owner. Unknown fields are a TypeError."""

@@ -1,4 +1,4 @@
-"""Projects and keys: who may come in, and as whom. Every change says who made it."""
+"""Projects and keys: who may come in, and as whom. All of it is for operators, and every change says who made it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ class Keys:
 
         Raises:
             Invalid: an id that is not 1 to 64 letters, digits, `-` or `_`.
+            Forbidden.
         """
+        by.require(Role.OPERATOR, "a new project")
         letters = project_id.replace("-", "").replace("_", "")
         if not (1 <= len(project_id) <= _ID_LIMIT and letters.isascii() and letters.isalnum()):
             raise Invalid(f"project id {project_id!r}: 1 to {_ID_LIMIT} letters, digits, '-' and '_' are allowed")
@@ -97,7 +99,9 @@ class Keys:
         Raises:
             Conflict: the project does not exist.
             Invalid: the lifetime is too short or too long.
+            Forbidden.
         """
+        by.require(Role.OPERATOR, "a new key")
         if lifetime is not None and not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
             raise Invalid(f"the lifetime is {lifetime}; {MIN_LIFETIME} to {MAX_LIFETIME} are allowed", field="lifetime")
         key, at = _new_key(project_id, role, name), self._context.clock()
@@ -117,7 +121,9 @@ class Keys:
         Raises:
             NotFound: there is no such key in use.
             Invalid: the overlap is negative or too long, or the key is a temporary one.
+            Forbidden.
         """
+        by.require(Role.OPERATOR, "a key in the place of another")
         if not timedelta(0) <= overlap <= MAX_OVERLAP:
             raise Invalid(f"the overlap is {overlap}; 0 to {MAX_OVERLAP.days} days are allowed", field="overlap")
         at = self._context.clock()
@@ -141,7 +147,8 @@ class Keys:
         )  # fmt: skip
 
     def disable(self, key_id: str, *, by: Caller = MACHINE) -> None:
-        """Refuse a key from now on; other processes, within TRUSTED_FOR. Raises NotFound."""
+        """Refuse a key from now on; other processes, within TRUSTED_FOR. Raises NotFound, Forbidden."""
+        by.require(Role.OPERATOR, "to disable a key")
         at = self._context.clock()
         with self._context.store.begin() as tx:
             if not tx.keys.disable(key_id, at):
@@ -149,8 +156,9 @@ class Keys:
             tx.audit.add(by, Act.DISABLE_KEY, key_id, at)
         self._seen.clear()
 
-    def all(self) -> Sequence[KeyRow]:
-        """Every key of every project, disabled ones too."""
+    def all(self, *, by: Caller = MACHINE) -> Sequence[KeyRow]:
+        """Every key of every project, disabled ones too. Raises Forbidden."""
+        by.require(Role.OPERATOR, "the list of keys")
         with self._context.store.read() as tx:
             return tx.keys.all()
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from orchestrator.app.context import Context, new_id
+from orchestrator.app.rereads import again
 from orchestrator.domain.actors import Caller
 from orchestrator.domain.assets import (
     ASSET_RULES,
@@ -28,7 +29,7 @@ from orchestrator.domain.assets import (
     with_properties,
 )
 from orchestrator.domain.editions import decisive_video
-from orchestrator.domain.errors import Forbidden, Invalid, StaleJob, Unavailable, UploadError
+from orchestrator.domain.errors import Forbidden, Invalid, Unavailable, UploadError
 from orchestrator.domain.model import FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
@@ -36,7 +37,6 @@ from orchestrator.ports.store import Tx
 BIN_LIFETIME: Final = timedelta(days=7)
 """How long the recycle bin keeps an asset."""
 
-MAX_REREADS: Final = 4
 Planned = tuple[str, datetime]
 """BLOCK or DELETE, and when."""
 
@@ -253,14 +253,12 @@ class Library:
 
 def changed(context: Context, caller: Caller, asset_id: str, work: Callable[[Tx, Asset], Asset]) -> Asset:
     """What `work` makes of an asset in one transaction, done again when somebody was faster."""
-    for reread in range(MAX_REREADS + 1):
-        try:
-            with context.store.begin() as tx:
-                return work(tx, tx.library.get(asset_id, caller.project_id))
-        except StaleJob:
-            if reread == MAX_REREADS:
-                raise
-    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def once() -> Asset:
+        with context.store.begin() as tx:
+            return work(tx, tx.library.get(asset_id, caller.project_id))
+
+    return again(once)
 
 
 def drop_file(context: Context, tx: Tx, file: AssetFile, at: datetime) -> None:

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple, TypeVar
 
 from orchestrator.app.context import Context, new_id, new_token
 from orchestrator.app.media_use import MediaUse
+from orchestrator.app.rereads import again
 from orchestrator.app.uploads import Upload, begun, check_file_name, due_of, forget, plan_of, signed
 from orchestrator.domain import uploads
 from orchestrator.domain.actors import Caller, Role
-from orchestrator.domain.errors import Forbidden, Invalid, StaleJob, UnderstudyError, UploadNotOpen
+from orchestrator.domain.errors import Forbidden, Invalid, UnderstudyError, UploadNotOpen
 from orchestrator.domain.media_items import (
     PREPARE_MEDIA,
     Media,
@@ -39,7 +40,6 @@ from orchestrator.ports.store import Tx
 
 T = TypeVar("T")
 
-MAX_REREADS: Final = 4
 ONCE_FOR: Final = timedelta(hours=24)
 """How long a client token stands for the request it came with."""
 
@@ -359,14 +359,12 @@ class MediaLibrary:
 
     def _again(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction; whoever comes second looks again."""
-        for reread in range(MAX_REREADS + 1):
-            try:
-                with self._context.store.begin() as tx:
-                    return work(tx)
-            except StaleJob:
-                if reread == MAX_REREADS:
-                    raise
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+        def once() -> T:
+            with self._context.store.begin() as tx:
+                return work(tx)
+
+        return again(once)
 
 
 def _there(tx: Tx, media_id: str | None, caller: Caller) -> Media | None:

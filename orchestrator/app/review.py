@@ -9,7 +9,7 @@ from orchestrator.app.jobs import Jobs, actor_of, hand_over
 from orchestrator.app.moves import Ask, plan
 from orchestrator.domain.actors import Actor, Caller, Role
 from orchestrator.domain.commands import Command
-from orchestrator.domain.errors import CommandNotAllowed, Forbidden, Invalid, NotFound
+from orchestrator.domain.errors import CommandNotAllowed, Invalid, NotFound
 from orchestrator.domain.guards import Given
 from orchestrator.domain.model import CommentType, Job, Move
 from orchestrator.domain.states import JobState
@@ -28,8 +28,7 @@ class Review:
 
     def next(self, caller: Caller, limit: int = 1) -> list[JobSummary]:
         """Jobs that wait for a reviewer, the oldest first."""
-        if caller.role is Role.USER:
-            raise Forbidden("reviewing needs the role reviewer, this key has user")
+        caller.require(Role.REVIEWER, "reviewing")
         query = JobQuery(None, states=(JobState.MANUAL_VERIFYING,), limit=limit, oldest_first=True)
         with self._context.store.read() as tx:
             return tx.reads.page(query)

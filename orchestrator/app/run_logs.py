@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.app.context import Context
 from orchestrator.domain.actors import Caller, Role
-from orchestrator.domain.errors import Forbidden, NotFound
+from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import Run
 
 
@@ -31,8 +31,7 @@ class RunLogs:
             Forbidden: it may tell of the machine that it runs on, and is for admins.
             NotFound, TrainerUnavailable.
         """
-        if not caller.has(Role.ADMIN):
-            raise Forbidden(f"the log of a run needs the role {Role.ADMIN}, this key has {caller.role}")
+        caller.require(Role.ADMIN, "the log of a run")
         run = self.show(caller, run_id)
         pool = self._context.pools.get(run.pool)
         if pool is None or run.handle is None:

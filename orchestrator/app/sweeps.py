@@ -15,7 +15,7 @@ from orchestrator.app import care
 from orchestrator.app.care import Care, SweepReport
 from orchestrator.app.context import new_token
 from orchestrator.app.leases import Keeper
-from orchestrator.domain.actors import Caller
+from orchestrator.domain.actors import MACHINE, Caller, Role
 from orchestrator.domain.audit import Act
 from orchestrator.domain.errors import NotFound
 
@@ -72,8 +72,9 @@ class Sweeper:
     def names(self) -> list[str]:
         return list(self._by_name)
 
-    def last_runs(self) -> dict[str, datetime | None]:
-        """When each sweep was last finished by anybody."""
+    def last_runs(self, *, by: Caller = MACHINE) -> dict[str, datetime | None]:
+        """When each sweep was last finished by anybody. Raises Forbidden."""
+        by.require(Role.OPERATOR, "the list of sweeps")
         with self._care.context.store.read() as tx:
             runs = tx.leases.last_runs()
         return {name: runs.get(f"sweep:{name}") for name in self._by_name}
@@ -90,7 +91,10 @@ class Sweeper:
 
         Raises:
             NotFound: there is no such sweep.
+            Forbidden: `by` is no operator.
         """
+        if by is not None:
+            by.require(Role.OPERATOR, "to run a sweep")
         sweep = self._by_name.get(name)
         if sweep is None:
             raise NotFound(f"there is no sweep {name!r}; there are {sorted(self._by_name)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from orchestrator.domain.errors import Forbidden
+
 
 class Actor(StrEnum):
     USER = "user"
@@ -55,6 +57,11 @@ class Caller:
     def has(self, role: Role) -> bool:
         """Whether its role is this one, or one that may do more."""
         return _RANKS[self.role] >= _RANKS[role]
+
+    def require(self, role: Role, what: str) -> None:
+        """Raises Forbidden, with `what` was asked for, unless it has the role."""
+        if not self.has(role):
+            raise Forbidden(f"{what} needs the role {role}, this key has {self.role}")
 
     @property
     def sees_all_projects(self) -> bool:

@@ -83,8 +83,9 @@ class Access:
             Fault: of another project, or with a header that cannot be.
         """
         caller = visit.sign_in(lambda: self._caller(received), NotAdmitted)
-        if {project_id, _told(received, "x-project-id")} - {None, caller.project_id}:
-            raise errors.other_project()
+        for named in (project_id, _told(received, "x-project-id")):
+            if named is not None and named != caller.project_id:
+                raise errors.other_project(named, caller.project_id)
         user_id = _told(received, "x-app-userid")
         if user_id is not None and not 1 <= len(user_id) <= _USER_ID_LIMIT:
             raise errors.bad_header(f"X-App-UserId has {len(user_id)} characters; 1 to {_USER_ID_LIMIT} are allowed")

@@ -53,8 +53,12 @@ def no_such_method() -> Fault:
     return Fault(400, "MSS.00010004", "SR.method not allowed")
 
 
-def other_project() -> Fault:
-    return Fault(400, "MSS.00010009", "urlTenantId is not equal tokenTenantId")
+def other_project(named: str, own: str) -> Fault:
+    """Args: named: by the request; own: the key's."""
+    said = f"urlTenantId is not equal tokenTenantId: the request is for project {named!r}, the key of {own!r}"
+    if named == "{project_id}":  # as the vendor's SDK sends it that was given none
+        said += "; give the SDK's credentials a project_id"
+    return Fault(400, "MSS.00010009", said)
 
 
 def not_authenticated() -> NotAdmitted:

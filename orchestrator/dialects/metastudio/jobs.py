@@ -93,7 +93,7 @@ def list_jobs(app: App, asked: Asked) -> Mapping[str, object]:
 def download_model(app: App, asked: Asked) -> Bytes:
     request = asked.parameters(EncryptedFile)
     if request.tenant_id != asked.caller.project_id:
-        raise errors.other_project()
+        raise errors.other_project(request.tenant_id, asked.caller.project_id)
     file = app.model_files.fetch(asked.caller, request.job_id, request.once_token)
     return Bytes(file.pieces, file.size_bytes, file.name)
 

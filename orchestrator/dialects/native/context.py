@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from orchestrator.app.app import App
-from orchestrator.domain.actors import Caller, Role
-from orchestrator.domain.errors import Forbidden, Unauthenticated
+from orchestrator.domain.actors import Caller
+from orchestrator.domain.errors import Unauthenticated
 from orchestrator.ports.visit import visit_of
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of `understudy key create`.")
@@ -35,17 +34,6 @@ async def _app(request: Request) -> App:
     return app
 
 
-def needs(role: Role) -> Callable[[Caller], Caller]:
-    """A caller who has at least `role`."""
-
-    async def check(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
-        if not caller.has(role):
-            raise Forbidden(f"this needs the role {role}, this key has {caller.role}")
-        return caller
-
-    return check  # type: ignore[return-value]  # FastAPI awaits it
-
-
 def _caller(request: Request, _shown: Annotated[object, Depends(_BEARER)]) -> Caller:
     """With the scheme that the OpenAPI document tells of."""
     return caller_of(request)
@@ -53,6 +41,4 @@ def _caller(request: Request, _shown: Annotated[object, Depends(_BEARER)]) -> Ca
 
 AppDep = Annotated[App, Depends(_app)]
 CallerDep = Annotated[Caller, Depends(_caller)]
-AdminDep = Annotated[Caller, Depends(needs(Role.ADMIN))]
-OperatorDep = Annotated[Caller, Depends(needs(Role.OPERATOR))]
 PathId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]

@@ -204,3 +204,15 @@ def test_a_refusal_is_the_sdks_own_exception(client: Any) -> None:
     error = caught.value
     assert (error.status_code, error.error_code) == (400, "MSS.00000003")
     assert "there is no job unknown" in error.error_msg
+
+
+def test_an_sdk_that_was_given_no_project_is_told_so(api: Api) -> None:
+    key = api.key()
+    client = (
+        MetaStudioClient.new_builder()
+        .with_credentials(BasicCredentials(key.id, key.secret))
+        .with_endpoint(api.url)
+        .build()
+    )
+    error = refused(lambda: listed(client), "MSS.00010009", 400)
+    assert "give the SDK's credentials a project_id" in error.error_msg

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.actors import Caller, Role
 from orchestrator.domain.audit import Act
-from orchestrator.domain.errors import Invalid, NotFound, Unauthenticated
+from orchestrator.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from tests.fakes.app import World
 
 ANNA = Caller("people", Role.OPERATOR, "anna", key_id="AKANNA")
@@ -108,3 +108,22 @@ def test_a_temporary_key_signs_beside_its_token_until_it_ends(world: World):
     for lifetime in (timedelta(minutes=14), timedelta(hours=25)):
         with pytest.raises(Invalid, match="the lifetime is"):
             world.app.keys.create("project-1", Role.USER, "ada", lifetime=lifetime)
+
+
+@pytest.mark.parametrize("role", [Role.USER, Role.REVIEWER, Role.ADMIN])
+def test_projects_keys_sweeps_and_the_audit_log_are_for_operators_whoever_asks_for_them(world: World, role: Role):
+    made = world.app.keys.create("project-1", Role.USER, "ada")
+    by, before = world.caller("people", role), world.snapshot()
+    for ask in (
+        lambda: world.app.keys.add_project("new", by=by),
+        lambda: world.app.keys.create("people", Role.OPERATOR, "eve", by=by),
+        lambda: world.app.keys.replace(made.id, by=by),
+        lambda: world.app.keys.disable(made.id, by=by),
+        lambda: world.app.keys.all(by=by),
+        lambda: world.app.audit.list(by=by),
+        lambda: world.app.sweeper.last_runs(by=by),
+        lambda: world.app.sweeper.run("retention", by=by),
+    ):
+        with pytest.raises(Forbidden, match=f"needs the role operator, this key has {role}"):
+            ask()
+    assert world.snapshot() == before

@@ -1,13 +1,18 @@
-"""An upgrade while jobs live: the old version and the next one as real processes on one database and one broker."""
+"""An upgrade while jobs live: the old version and the next one as real processes on one database and one broker.
+
+UNDERSTUDY_OLD_REVISION=COMMIT ./run test tests/faults/test_two_versions.py    also from a commit to what is here
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,13 +23,14 @@ import sqlalchemy as sa
 from celery import Celery
 
 from orchestrator.adapters.celery_options import broker_options
+from orchestrator.adapters.db.migrate import upgrade
 from orchestrator.adapters.db.tables import jobs
 from orchestrator.bootstrap import refuse_other_schema
 from orchestrator.domain.actors import Role
 from orchestrator.domain.states import JobState
 from orchestrator.settings import load
 from tests.faults import next_version
-from tests.faults.promises import bugs_in
+from tests.faults.promises import bugs_in, check_whole
 from tests.workers import ME, ROOT, ApiProcess, CeleryProcess, Installation, OwnProcess, wait_until, worker
 
 PREFIX = "/api/v1"
@@ -42,28 +48,34 @@ command = ["/bin/sh", "-c", "while [ ! -e {told} ]; do sleep 0.1; done"]
 pool = "local"
 """
 
+OLD = os.environ.get("UNDERSTUDY_OLD_REVISION", "")
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class Both:
-    """One installation, and what is needed to run the next version on it."""
+    """One installation of this version, and what is needed to run another one on it.
 
-    def __init__(self, directory: Path, database_url: str, redis_url: str) -> None:
+    Attributes:
+        source: what has to come first on PYTHONPATH for the other one.
+        token: of an admin.
+    """
+
+    def __init__(self, directory: Path, database_url: str, redis_url: str, source: Path) -> None:
         settings = {**QUICK_TO_LOOK, "broker.prefix": f"{directory.name}:"}
         self.installation = Installation(directory, database_url, redis_url, settings)
-        self.told_to_end = directory / "told"
-        profiles = directory / "profiles-next"
-        shutil.copytree(directory / "profiles", profiles)
-        (profiles / "polished.toml").write_text(POLISHED.format(told=self.told_to_end), encoding="utf-8")
-        source = next_version.make(directory / "next")
-        self.variables = {
-            "PYTHONPATH": os.pathsep.join([str(source), str(ROOT)]),
-            "UNDERSTUDY_PROFILES__DIR": str(profiles),
-        }
-        self.token = self.installation.app.keys.create(ME.project_id, Role.ADMIN, "tester").token
+        self.variables = {"PYTHONPATH": os.pathsep.join([str(source), str(ROOT)])}
+        self.token = ""
 
-    def run_next(self, *argv: str) -> str:
-        """What the next version's program says. Raises CalledProcessError."""
+    def add_profile(self, name: str, text: str) -> None:
+        """One that only the other version has."""
+        profiles = self.installation.directory / "profiles-of-the-other"
+        shutil.copytree(self.installation.directory / "profiles", profiles)
+        (profiles / f"{name}.toml").write_text(text, encoding="utf-8")
+        self.variables["UNDERSTUDY_PROFILES__DIR"] = str(profiles)
+
+    def run_other(self, *argv: str) -> str:
+        """What a program of the other version says."""
         env = {**os.environ, **self.installation.environ, **self.variables}
         done = subprocess.run([sys.executable, *argv], env=env, cwd=self.installation.directory, check=False,
                               capture_output=True, text=True, timeout=60)  # fmt: skip
@@ -96,6 +108,15 @@ class Both:
         with self.installation.app.context.store.engine.connect() as connection:  # type: ignore[attr-defined]  # SQL
             return connection.execute(query).one()
 
+    def share(self, workers: Sequence[OwnProcess], apis: Sequence[ApiProcess]) -> list[str]:
+        """Bring jobs to an end until each of the workers has done something of it; gives their ids."""
+        before, done = [moves_of(each) for each in workers], list[str]()
+        while any(moves_of(each) == moves for each, moves in zip(workers, before, strict=True)):
+            batch = [self.submit(api, "quick") for api in apis]
+            self.installation.await_success(*batch)
+            done += batch
+        return done
+
 
 def moves_of(process: OwnProcess) -> int:
     """How many moves a worker says that it wrote."""
@@ -105,7 +126,8 @@ def moves_of(process: OwnProcess) -> int:
 
 @pytest.fixture
 def both(tmp_path: Path, postgresql_url: str, redis_url: str) -> Iterator[Both]:
-    both = Both(tmp_path, postgresql_url, redis_url)
+    both = Both(tmp_path, postgresql_url, redis_url, next_version.make(tmp_path / "next"))
+    both.token = both.installation.app.keys.create(ME.project_id, Role.ADMIN, "tester").token
     yield both
     both.installation.close()
 
@@ -117,6 +139,8 @@ def stack() -> Iterator[ExitStack]:
 
 
 def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStack) -> None:
+    told_to_end = both.installation.directory / "told"
+    both.add_profile("polished", POLISHED.format(told=told_to_end))
     plain = ("--without-mingle", "--without-gossip", "--concurrency", "1")
     old, old_api = worker(both.installation, "-n", "old@test", *plain), ApiProcess(both.installation)
     new = worker(both.installation, "-n", "new@test", *plain, variables=both.variables)
@@ -137,7 +161,7 @@ def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStac
     assert "Traceback" not in too_early.log
 
     # its migration comes while the old one is at work
-    upgraded = threads.submit(both.run_next, "-m", "orchestrator.cli.main", "db", "upgrade")
+    upgraded = threads.submit(both.run_other, "-m", "orchestrator.cli.main", "db", "upgrade")
     common = [both.submit(old_api, "tiny")]
     while not upgraded.done():
         common.append(both.submit(old_api, "quick"))
@@ -158,11 +182,7 @@ def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStac
     # both at work; the old API bears what it cannot read
     start(new)
     wait_until(lambda: both.row(novel).state == "polishing", 30)
-    shares = moves_of(old), moves_of(new)
-    while not (moves_of(old) > shares[0] and moves_of(new) > shares[1]):
-        batch = [both.submit(api, "quick") for api in (old_api, new_api)]
-        both.installation.await_success(*batch)
-        common += batch
+    common += both.share((old, new), (old_api, new_api))
     listed = both.ask(old_api, "GET", "/jobs?limit=100")
     assert {job["id"] for job in listed.json()["items"]} == set(common)
     hidden = both.ask(old_api, "GET", f"/jobs/{novel}")
@@ -171,12 +191,51 @@ def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStac
 
     # the old ones stop in order, in the middle of work
     common += [both.submit(api, "tiny") for api in (old_api, new_api)]
-    both.told_to_end.touch()
+    told_to_end.touch()
     assert next(iter(threads.map(OwnProcess.end, (old, old_api)))) == 0
     both.installation.await_success(*common)
     wait_until(lambda: both.row(novel).state == JobState.JOB_SUCCESS, 30)
 
-    both.run_next("-m", "tests.faults.next_version", str(both.installation.started), novel, *common)
+    both.run_other("-m", "tests.faults.next_version", str(both.installation.started), novel, *common)
     logs = {"old": old.log, "old API": old_api.log, "new": new.log, "new API": new_api.log}
     assert list(bugs_in(logs)) == []
     assert [name for name, log in logs.items() if "Traceback" in log] == []
+
+
+@pytest.mark.skipif(not OLD, reason="UNDERSTUDY_OLD_REVISION names no commit of this repository")
+def test_a_version_of_old_is_replaced_by_this_one(
+    empty_database_url: str, redis_url: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    source = tmp_path / "old"
+    source.mkdir()
+    git = shutil.which("git")
+    assert git is not None, "git is not installed"
+    packed = subprocess.run([git, "archive", OLD, "orchestrator", "tasks"], cwd=ROOT, check=True, capture_output=True)
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+        archive.extractall(source, filter="data")
+    both = Both(tmp_path, empty_database_url, redis_url, source)
+    both.run_other("-m", "orchestrator.cli.main", "db", "upgrade")
+    both.run_other("-m", "orchestrator.cli.main", "project", "create", ME.project_id)
+    made = both.run_other(
+        "-m", "orchestrator.cli.main", "key", "create", "--project", ME.project_id, "--role", "admin", "--json"
+    )
+    both.token = json.loads(made)["token"]
+    stack.callback(both.installation.close)
+    plain = ("--without-mingle", "--without-gossip", "--concurrency", "1")
+    old = stack.enter_context(worker(both.installation, "-n", "old@test", *plain, variables=both.variables))
+    old_api = stack.enter_context(ApiProcess(both.installation, variables=both.variables))
+    job_ids = [both.submit(old_api, profile) for profile in ("tiny", "quick", "tiny")]
+
+    upgrade(empty_database_url)
+
+    job_ids += [both.submit(old_api, profile) for profile in ("quick", "tiny")]
+    both.installation.await_success(*job_ids)
+    new = stack.enter_context(worker(both.installation, "-n", "new@test", *plain))
+    new_api = stack.enter_context(ApiProcess(both.installation))
+    job_ids += both.share((old, new), (old_api, new_api))
+    job_ids += [both.submit(api, "tiny") for api in (old_api, new_api)]
+    assert old.end() == 0
+    old_api.end()
+    both.installation.await_success(*job_ids)
+    check_whole(both.installation, job_ids)
+    assert list(bugs_in({"old": old.log, "new": new.log, "old API": old_api.log, "new API": new_api.log})) == []

@@ -21,9 +21,11 @@ from orchestrator.cli.doctor import Level, examine
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import DatabaseUnavailable
 from orchestrator.domain.states import JobState
+from orchestrator.http.server import create_asgi
 from orchestrator.settings import load
 from tasks.process import Process
 from tests.databases import Factory
+from tests.fakes.client import AsgiClient
 from tests.faults.next_version import CONTRACT, REVISION, migration
 from tests.workers import Installation
 
@@ -103,24 +105,29 @@ def test_a_version_that_needs_what_was_taken_away_does_not_begin(
         refuse(installation, empty_database_url)
 
 
-def test_a_worker_ends_its_work_when_the_schema_is_none_for_it_any_more(
+def test_work_and_readiness_end_when_the_schema_is_none_for_a_process_any_more(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.process.SCHEMA_LOOK_S", 0.0)
+    monkeypatch.setattr("orchestrator.http.health.KEPT_S", 0.0)
     job_id = installation.submit("quick")
     process = Process(load(environ=installation.environ))
+    api = AsgiClient(create_asgi(load(environ=installation.environ), app=process.app))
     engine = make_engine(installation.environ["UNDERSTUDY_DATABASE__URL"])
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
-        schema.raise_floor(connection, "0998")
-    process.drain(Effect.VERIFY)
-    assert installation.state(job_id) is JobState.AUTO_VERIFYING
-    with engine.begin() as connection:
-        schema.raise_floor(connection, head())
-    process.drain(Effect.VERIFY)
-    assert installation.state(job_id) is JobState.JOB_SUCCESS
+    with api:
+        assert api.get("/readyz").json()["parts"]["database"] == "ok"
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0999'"))
+            schema.raise_floor(connection, "0998")
+        process.drain(Effect.VERIFY)
+        assert installation.state(job_id) is JobState.AUTO_VERIFYING
+        ready = api.get("/readyz")
+        assert (ready.status_code, "for versions that know 0998" in ready.json()["parts"]["database"]) == (503, True)
+        with engine.begin() as connection:
+            schema.raise_floor(connection, head())
+        process.drain(Effect.VERIFY)
+        assert installation.state(job_id) is JobState.JOB_SUCCESS
     engine.dispose()
-    process.app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
 
 
 def test_a_migration_waits_for_no_table_for_long(

@@ -240,7 +240,7 @@ class SqlJobs:
         query = (
             sa.update(jobs)
             .where(jobs.c.effect.in_([step.value for step in steps]), jobs.c.state_since <= since)
-            .where(jobs.c.due_at.is_not(None), jobs.c.overdue_at.is_(None), jobs.c.deleted_at.is_(None))
+            .where(jobs.c.due_at.is_not(None), jobs.c.overdue_at.is_(None), jobs.c.deleted_at.is_(None), _KNOWN)
             .values(overdue_at=now)
             .returning(jobs.c.id, jobs.c.effect)
         )

@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.app.context import Context
 from orchestrator.domain.actors import MACHINE, Caller, Role
 from orchestrator.domain.audit import Act
-from orchestrator.domain.errors import Invalid, KeyDisabled, NotFound, Unauthenticated
+from orchestrator.domain.errors import Conflict, Invalid, KeyDisabled, NotFound, Unauthenticated
 from orchestrator.ports.store import KeyRow, Tx
 
 TRUSTED_FOR: Final = timedelta(seconds=1)  # so long another process may let in a key that was disabled
@@ -97,8 +97,7 @@ class Keys:
                 minutes to 24 hours, and its signatures count only beside its token. None: a lasting key.
 
         Raises:
-            Conflict: the project does not exist.
-            Invalid: the lifetime is too short or too long.
+            Invalid: there is no such project, or the lifetime is too short or too long.
             Forbidden.
         """
         by.require(Role.OPERATOR, "a new key")
@@ -108,7 +107,11 @@ class Keys:
         ends_at = None if lifetime is None else at + lifetime
         told: dict[str, object] = {} if ends_at is None else {"refused_at": ends_at.isoformat()}
         with self._context.store.begin() as tx:
-            self._add(tx, key, at, ends_at)
+            try:
+                self._add(tx, key, at, ends_at)
+            except Conflict as exc:  # of 20 random letters no two are alike
+                said = f"there is no project {project_id!r}; `understudy project create {project_id}` makes it"
+                raise Invalid(said, field="project_id") from exc
             tx.audit.add(by, Act.CREATE_KEY, key.id, at, project_id=project_id, role=role.value, name=name, **told)
         return key
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.adapters.db import migrate
+from orchestrator.adapters.secret_box import new_key
 from orchestrator.adapters.trainers.upkeep import terminate_all
 from orchestrator.bootstrap import build_app
 from orchestrator.cli.connection import DEV_FILE
@@ -242,7 +243,7 @@ def _settings(
         "storage.bucket": own_store.bucket if own_store else wishes.s3_bucket,
         "storage.access_key": "understudy-dev" if own_store else wishes.s3_access_key,
         "storage.secret_key": kept.secret("store_secret_key") if own_store else wishes.s3_secret_key,
-        "secrets.encryption_key": kept.get("encryption_key", _new_encryption_key),
+        "secrets.encryption_key": kept.get("encryption_key", new_key),
         "api.host": "127.0.0.1",
         "api.port": wishes.port,
         "worker.concurrency": wishes.workers,
@@ -250,12 +251,6 @@ def _settings(
         "pools.local.runs_dir": str(data_dir / "runs"),
     }
     return load(wishes.config, flags={name: value for name, value in flags.items() if value != ""}, environ={})
-
-
-def _new_encryption_key() -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
 
 
 def _keys(settings: Settings, kept: Kept) -> dict[Role, dict[str, str]]:

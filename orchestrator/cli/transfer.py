@@ -283,7 +283,8 @@ def _sealed(api: Api, file_id: str, sleep: Callable[[float], None]) -> Json:
             return api.post(f"/files/{file_id}/complete")
         except ApiError as error:
             details = error.document.get("details")
-            if not isinstance(details, dict) or details.get("state") != "sealing":
+            is_sealed_now = isinstance(details, dict) and details.get("state") == "sealing"
+            if not is_sealed_now and error.code != "conflict":  # conflict: our own request, lost on the way, is at it
                 raise
         sleep(SEALING_PAUSE_S)
     hint = "It goes on without us: submit the job later"

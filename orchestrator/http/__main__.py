@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from orchestrator.bootstrap import refuse_other_schema
-from orchestrator.domain.errors import Refused
+from orchestrator.domain.errors import Invalid, Refused
 from orchestrator.http.server import run
 from orchestrator.logs import configure_logging
 from orchestrator.settings import load
 
 
 def main() -> None:
-    settings = load()
-    configure_logging(settings.log.level, settings.log.format)
+    """Serve. What keeps it from beginning is one line on standard error, and exit code 1."""
     try:
+        settings = load()
+        configure_logging(settings.log.level, settings.log.format)
         refuse_other_schema(settings)
-    except Refused as exc:
+        run(settings)
+    except (Invalid, Refused) as exc:
         raise SystemExit(exc.message) from None
-    run(settings)
 
 
 if __name__ == "__main__":

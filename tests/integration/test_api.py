@@ -203,3 +203,14 @@ def test_a_dead_broker_costs_the_caller_nothing():
     waker.close()
     with pytest.raises(Unavailable):
         check_broker("redis://:hunter2@127.0.0.1:1/0")
+
+
+def test_what_is_not_set_is_one_line_and_no_stack_trace(environment: dict[str, str]) -> None:
+    del environment["UNDERSTUDY_STORAGE__BUCKET"]
+    command = [sys.executable, "-m", "orchestrator.http"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "the configuration is wrong: storage.bucket is not set; set UNDERSTUDY_STORAGE__BUCKET or put it in the "
+        "configuration file\n"
+    )

@@ -184,7 +184,8 @@ def _trainer_log(api: Api, job_id: str, run_id: str, *, follow: bool, as_json: b
     runs = api.get(f"/jobs/{job_id}")["runs"]
     chosen = runs[-1:] if run_id == "last" else [each for each in runs if each["id"] == run_id]
     if not chosen:
-        raise CliError(f"job {job_id} has no run {run_id}", Exit.NOT_FOUND, hint="`understudy job show` lists them")
+        said = "nothing was run yet" if not runs else f"there is no run {run_id}"
+        raise CliError(f"job {job_id}: {said}", Exit.NOT_FOUND, hint="`understudy job show` lists runs")
     import time
 
     offset, ends_line = 0, True
@@ -271,7 +272,8 @@ def priority(
 ) -> None:
     """Set who comes first where slots are scarce (admins). -100 to 100, higher first. Negative: `-- -5`."""
     with given(context).api(Role.ADMIN) as api:
-        _told(api.post(f"/jobs/{job}/priority", priority=value), as_json=as_json)
+        changed = api.post(f"/jobs/{job}/priority", priority=value)
+    emit(changed) if as_json else say(f"priority {changed['priority']}")
 
 
 @app.command("retry-count")
@@ -284,7 +286,8 @@ def retry_count(
 ) -> None:
     """Set how many retries a job has left, 0 to 10 (admins)."""
     with given(context).api(Role.ADMIN) as api:
-        _told(api.post(f"/jobs/{job}/retry-count", retry_count=count), as_json=as_json)
+        changed = api.post(f"/jobs/{job}/retry-count", retry_count=count)
+    emit(changed) if as_json else say(f"{changed['repairs_left']} retries left")
 
 
 @app.command()
@@ -292,7 +295,7 @@ def delete(
     context: typer.Context,
     job: JobId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; nor does --json.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete a job with its files and its model."""

@@ -116,9 +116,9 @@ def disable(context: typer.Context, key_id: AccessKey, *, as_json: AsJson = Fals
 @key.command()
 def new_encryption_key(*, as_json: AsJson = False) -> None:
     """Print an encryption key, for the settings. It is for `secrets.encryption_key`, and changes nothing."""
-    from cryptography.fernet import Fernet
+    from orchestrator.adapters.secret_box import new_key
 
-    made = Fernet.generate_key().decode()
+    made = new_key()
     emit({"encryption_key": made}) if as_json else say(made)
 
 

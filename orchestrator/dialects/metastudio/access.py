@@ -75,8 +75,7 @@ class Access:
         """Who asks. This API is the users' side only, so a key of people acts here as its own project's user.
 
         Args:
-            project_id: that the path names, if it does. The key's own is the only one there is; so is it for
-                `X-Project-Id`.
+            project_id: that the path names, if it does. It has to be the key's own, as `X-Project-Id` has.
 
         Raises:
             NotAdmitted, TooManyRequests.

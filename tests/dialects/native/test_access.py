@@ -101,4 +101,5 @@ def test_a_made_key_works_at_once(api: Api):
     key = api.operator.post("/keys", project_id="fresh", role="user", name="k").json()
     assert api.world.app.keys.signing_key(key["access_key"]).secret == key["secret_key"]
     lost = api.operator.post("/keys", project_id="nowhere", role="user", name="k")
-    assert lost.status_code == 409
+    assert (lost.status_code, lost.json()["details"]) == (422, {"field": "project_id"})
+    assert "`understudy project create nowhere` makes it" in lost.json()["detail"]

@@ -78,6 +78,8 @@ class FakeApi:
             return httpx.Response(200, json={"id": "f1", "state": "sealed"})
         self.sealing_looks -= 1
         told = {"code": "upload_not_open", "detail": "file f1 is sealing", "details": {"state": "sealing"}}
+        if self.sealing_looks % 2:  # asked again with the key of a request whose answer was lost
+            told = {"code": "conflict", "detail": "the request with this Idempotency-Key is still at work"}
         return httpx.Response(409, json=told)
 
     def sign(self, numbers: list[int]) -> list[dict]:

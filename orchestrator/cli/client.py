@@ -81,9 +81,6 @@ class Api:
         told = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, json=told, headers={"Idempotency-Key": str(uuid.uuid4())})
 
-    def put(self, path: str, **body: object) -> Json:
-        return self._ask("PUT", path, json=body)
-
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
 

@@ -4,7 +4,7 @@ It adds what old processes have never heard of: a migration (a column, a table, 
 a stage with its states, log types and command, a sweep with its wake-up. Whoever has `make(directory)` on PYTHONPATH in
 front of everything else runs it.
 
-python -m tests.faults.next_version STARTED JOB...    are the promises kept, as that version sees them?
+python -m tests.faults.next_version STARTED JOB[=SHA256]...    are the promises kept, as that version sees them?
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def make(directory: Path) -> Path:
     return directory
 
 
-def _check(started: Path, job_ids: list[str]) -> None:
+def _check(started: Path, jobs: list[str]) -> None:
     from orchestrator.bootstrap import build_app
     from orchestrator.domain.states import JobState
     from orchestrator.settings import load
@@ -150,7 +150,9 @@ def _check(started: Path, job_ids: list[str]) -> None:
 
     begun = started.read_text(encoding="utf-8").split()
     seen = SimpleNamespace(app=build_app(load()), directory=started.parent, runs_started=lambda: begun)
-    raise_broken(promises(cast("Installation", seen), [Expected(job_id, JobState.JOB_SUCCESS) for job_id in job_ids]))
+    told = [job.partition("=") for job in jobs]
+    expected = [Expected(job_id, JobState.JOB_SUCCESS, sha256) for job_id, _, sha256 in told]
+    raise_broken(promises(cast("Installation", seen), expected, seen.app.context.storage))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _SECRETS: Final = re.compile(r"X-Amz-Signature=|X-Amz-Credential=|understudy_[A-
 
 @dataclass(frozen=True)
 class Expected:
-    """What its owner knows of a job. `state` None: it was deleted. `sha256`: of the film that was validated last."""
+    """What its owner knows of a job. `state` None: it was deleted. `sha256`: of the film validated last, if any."""
 
     job_id: str
     state: JobState | None
@@ -231,6 +231,8 @@ class _Look:
         query = sa.select(assets.c.job_id, asset_files.c.key).join(asset_files, asset_files.c.asset_id == assets.c.id)
         keys = {row.job_id: row.key for row in self._rows(query)}
         for each in self._published:
+            if not each.sha256:
+                continue
             if each.job_id not in keys:
                 yield f"the model of job {each.job_id} has no file"
                 continue

@@ -8,12 +8,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,8 +32,11 @@ from orchestrator.domain.actors import Role
 from orchestrator.domain.states import JobState
 from orchestrator.settings import load
 from tests.faults import next_version
+from tests.faults.people import Patience, Person, Tale
 from tests.faults.promises import bugs_in, check_whole
-from tests.workers import ME, ROOT, ApiProcess, CeleryProcess, Installation, OwnProcess, wait_until, worker
+from tests.faults.stories import Teller
+from tests.servers import StoreServer
+from tests.workers import ME, ROOT, ApiProcess, Installation, OwnProcess, wait_until, worker
 
 PREFIX = "/api/v1"
 QUICK_TO_LOOK = {"worker.tick": "500ms", "timing.poll_first": "300ms", "api.shutdown_grace": "2s"}
@@ -48,6 +53,7 @@ command = ["/bin/sh", "-c", "while [ ! -e {told} ]; do sleep 0.1; done"]
 pool = "local"
 """
 
+PLAIN = ("--without-mingle", "--without-gossip", "--concurrency", "1")
 OLD = os.environ.get("UNDERSTUDY_OLD_REVISION", "")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -61,11 +67,16 @@ class Both:
         token: of an admin.
     """
 
-    def __init__(self, directory: Path, database_url: str, redis_url: str, source: Path) -> None:
+    def __init__(
+        self, directory: Path, database_url: str, redis_url: str, source: Path, store: StoreServer | None = None
+    ) -> None:
         settings = {**QUICK_TO_LOOK, "broker.prefix": f"{directory.name}:"}
-        self.installation = Installation(directory, database_url, redis_url, settings)
+        self.installation = Installation(directory, database_url, redis_url, settings, store=store)
         self.variables = {"PYTHONPATH": os.pathsep.join([str(source), str(ROOT)])}
         self.token = ""
+        self.endpoints: list[str] = []  # that people know of
+        self.tales: list[Tale] = []
+        self.bugs: Counter[str] = Counter()
 
     def add_profile(self, name: str, text: str) -> None:
         """One that only the other version has."""
@@ -108,6 +119,14 @@ class Both:
         with self.installation.app.context.store.engine.connect() as connection:  # type: ignore[attr-defined]  # SQL
             return connection.execute(query).one()
 
+    def live(self) -> None:
+        """A whole life of a job with a film and a reviewer, over whatever API is known at the time."""
+        number = len(self.tales)
+        self.tales.append(Tale(number, "published"))
+        with httpx.Client(timeout=15, trust_env=False) as http:
+            person = Person(self.endpoints, self.token, http, Patience(60, 120), self.bugs)
+            Teller(self.tales[number], person, person, person, lambda *_: "", random.Random(number)).tell()
+
     def share(self, workers: Sequence[OwnProcess], apis: Sequence[ApiProcess]) -> list[str]:
         """Bring jobs to an end until each of the workers has done something of it; gives their ids."""
         before, done = [moves_of(each) for each in workers], list[str]()
@@ -126,10 +145,11 @@ def moves_of(process: OwnProcess) -> int:
 
 @pytest.fixture
 def both(tmp_path: Path, postgresql_url: str, redis_url: str) -> Iterator[Both]:
-    both = Both(tmp_path, postgresql_url, redis_url, next_version.make(tmp_path / "next"))
-    both.token = both.installation.app.keys.create(ME.project_id, Role.ADMIN, "tester").token
-    yield both
-    both.installation.close()
+    with StoreServer() as store:
+        both = Both(tmp_path, postgresql_url, redis_url, next_version.make(tmp_path / "next"), store)
+        both.token = both.installation.app.keys.create(ME.project_id, Role.ADMIN, "tester").token
+        yield both
+        both.installation.close()
 
 
 @pytest.fixture
@@ -138,68 +158,105 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStack) -> None:
-    told_to_end = both.installation.directory / "told"
-    both.add_profile("polished", POLISHED.format(told=told_to_end))
-    plain = ("--without-mingle", "--without-gossip", "--concurrency", "1")
-    old, old_api = worker(both.installation, "-n", "old@test", *plain), ApiProcess(both.installation)
-    new = worker(both.installation, "-n", "new@test", *plain, variables=both.variables)
-    new_api = ApiProcess(both.installation, variables=both.variables)
-    too_early = CeleryProcess(both.installation, "worker", ready="run `understudy db upgrade` first",
-                              variables=both.variables)  # fmt: skip
-    threads = stack.enter_context(ThreadPoolExecutor())
+class Rolling:
+    """The upgrade of an installation to the next version, in its phases."""
 
-    def start(*processes: OwnProcess) -> None:
+    def __init__(self, both: Both, stack: ExitStack) -> None:
+        self.told_to_end = both.installation.directory / "told"
+        both.add_profile("polished", POLISHED.format(told=self.told_to_end))
+        own, other = both.installation, both.variables
+        self.both, self._stack = both, stack
+        self._threads = stack.enter_context(ThreadPoolExecutor())
+        self._lives: list[Future[None]] = []
+        self.old, self.old_api = worker(own, "-n", "old@test", *PLAIN), ApiProcess(own)
+        self.too_early = worker(own, *PLAIN, ready="run `understudy db upgrade` first", variables=other)
+        self.new, self.new_api = (
+            worker(own, "-n", "new@test", *PLAIN, variables=other),
+            ApiProcess(own, variables=other),
+        )
+        self.job_ids: list[str] = []
+        self.novel = ""
+
+    def _start(self, *processes: OwnProcess) -> None:
         for process in processes:
-            stack.callback(process.close)
-        list(threads.map(OwnProcess.start, processes))
+            self._stack.callback(process.close)
+        list(self._threads.map(OwnProcess.start, processes))
 
-    # the next version does not begin on the schema of the old one
-    start(old, old_api, too_early)
-    wait_until(lambda: too_early.exit_code is not None, 20)
-    assert too_early.exit_code != 0
-    assert "Traceback" not in too_early.log
+    def _live(self) -> None:
+        self._lives.append(self._threads.submit(self.both.live))
 
-    # its migration comes while the old one is at work
-    upgraded = threads.submit(both.run_other, "-m", "orchestrator.cli.main", "db", "upgrade")
-    common = [both.submit(old_api, "tiny")]
-    while not upgraded.done():
-        common.append(both.submit(old_api, "quick"))
-        both.installation.await_success(common[-1])
-    assert f"the schema is {next_version.REVISION}" in upgraded.result()
-    refuse_other_schema(load(environ=both.installation.environ))  # the old one may be started again, too
+    def the_next_version_is_refused_on_the_old_schema(self) -> None:
+        self._start(self.old, self.old_api, self.too_early)
+        self.both.endpoints.append(self.old_api.url)
+        self._live()
+        wait_until(lambda: self.too_early.exit_code is not None, 20)
+        assert self.too_early.exit_code != 0
+        assert "Traceback" not in self.too_early.log
 
-    # what the next version alone can do the old worker leaves alone: a wake-up, a job
-    start(new_api)
-    both.wake(f"sweeps.{next_version.SWEEP}")
-    wait_until(lambda: "unknown_wake_up" in old.log, 20)
-    novel = both.submit(new_api, "polished")
-    common += [both.submit(api, "quick") for api in (old_api, new_api)]
-    both.installation.await_success(*common)
-    assert tuple(both.row(novel)) == ("auto_verifying", 0, None)
-    assert moves_of(old) > 0
+    def the_schema_is_brought_forward_while_the_old_one_works(self) -> None:
+        both = self.both
+        upgraded = self._threads.submit(both.run_other, "-m", "orchestrator.cli.main", "db", "upgrade")
+        while not upgraded.done():
+            self.job_ids.append(both.submit(self.old_api, "quick"))
+            both.installation.await_success(self.job_ids[-1])
+        assert f"the schema is {next_version.REVISION}" in upgraded.result()
+        assert moves_of(self.old) > 0
+        refuse_other_schema(load(environ=both.installation.environ))  # the old one may be started again, too
 
-    # both at work; the old API bears what it cannot read
-    start(new)
-    wait_until(lambda: both.row(novel).state == "polishing", 30)
-    common += both.share((old, new), (old_api, new_api))
-    listed = both.ask(old_api, "GET", "/jobs?limit=100")
-    assert {job["id"] for job in listed.json()["items"]} == set(common)
-    hidden = both.ask(old_api, "GET", f"/jobs/{novel}")
-    assert (hidden.status_code, bool(hidden.headers["Retry-After"])) == (503, True)
-    assert both.ask(new_api, "GET", f"/jobs/{novel}").json()["state"] == "polishing"
+    def what_only_the_next_version_can_do_the_old_worker_leaves_alone(self) -> None:
+        both = self.both
+        self._start(self.new_api)
+        both.endpoints.append(self.new_api.url)
+        both.wake(f"sweeps.{next_version.SWEEP}")
+        wait_until(lambda: "unknown_wake_up" in self.old.log, 20)
+        self.novel = both.submit(self.new_api, "polished")
+        self.job_ids += (batch := [both.submit(api, "quick") for api in (self.old_api, self.new_api)])
+        both.installation.await_success(*batch)
+        assert tuple(both.row(self.novel)) == ("auto_verifying", 0, None)
 
-    # the old ones stop in order, in the middle of work
-    common += [both.submit(api, "tiny") for api in (old_api, new_api)]
-    told_to_end.touch()
-    assert next(iter(threads.map(OwnProcess.end, (old, old_api)))) == 0
-    both.installation.await_success(*common)
-    wait_until(lambda: both.row(novel).state == JobState.JOB_SUCCESS, 30)
+    def both_work_and_the_old_api_bears_what_it_cannot_read(self) -> None:
+        both = self.both
+        self._start(self.new)
+        wait_until(lambda: both.row(self.novel).state == "polishing", 30)
+        self.job_ids += both.share((self.old, self.new), (self.old_api, self.new_api))
+        listed = {job["id"] for job in both.ask(self.old_api, "GET", "/jobs?limit=100").json()["items"]}
+        assert set(self.job_ids) < listed
+        assert self.novel not in listed
+        hidden = both.ask(self.old_api, "GET", f"/jobs/{self.novel}")
+        assert (hidden.status_code, bool(hidden.headers["Retry-After"])) == (503, True)
+        assert both.ask(self.new_api, "GET", f"/jobs/{self.novel}").json()["state"] == "polishing"
 
-    both.run_other("-m", "tests.faults.next_version", str(both.installation.started), novel, *common)
-    logs = {"old": old.log, "old API": old_api.log, "new": new.log, "new API": new_api.log}
-    assert list(bugs_in(logs)) == []
-    assert [name for name, log in logs.items() if "Traceback" in log] == []
+    def the_old_ones_stop_in_order_in_the_middle_of_work(self) -> None:
+        self.job_ids += [self.both.submit(api, "quick") for api in (self.old_api, self.new_api)]
+        self._live()
+        self.told_to_end.touch()
+        self.both.endpoints.remove(self.old_api.url)
+        assert next(self._threads.map(OwnProcess.end, (self.old, self.old_api))) == 0
+
+    def everything_comes_to_its_end(self) -> None:
+        both = self.both
+        both.installation.await_success(*self.job_ids)
+        wait_until(lambda: both.row(self.novel).state == JobState.JOB_SUCCESS, 30)
+        for life in self._lives:
+            life.result()
+        assert [tale.trouble for tale in both.tales if tale.trouble] == []
+        assert not both.bugs
+        whole = [f"{tale.job_id}={tale.sha256}" for tale in both.tales]
+        started = str(both.installation.started)
+        both.run_other("-m", "tests.faults.next_version", started, self.novel, *self.job_ids, *whole)
+        logs = {"old": self.old.log, "old API": self.old_api.log, "new": self.new.log, "new API": self.new_api.log}
+        assert list(bugs_in(logs)) == []
+        assert [name for name, log in logs.items() if "Traceback" in log] == []
+
+
+def test_a_rolling_upgrade_loses_and_doubles_nothing(both: Both, stack: ExitStack) -> None:
+    rolling = Rolling(both, stack)
+    rolling.the_next_version_is_refused_on_the_old_schema()
+    rolling.the_schema_is_brought_forward_while_the_old_one_works()
+    rolling.what_only_the_next_version_can_do_the_old_worker_leaves_alone()
+    rolling.both_work_and_the_old_api_bears_what_it_cannot_read()
+    rolling.the_old_ones_stop_in_order_in_the_middle_of_work()
+    rolling.everything_comes_to_its_end()
 
 
 @pytest.mark.skipif(not OLD, reason="UNDERSTUDY_OLD_REVISION names no commit of this repository")
@@ -221,8 +278,7 @@ def test_a_version_of_old_is_replaced_by_this_one(
     )
     both.token = json.loads(made)["token"]
     stack.callback(both.installation.close)
-    plain = ("--without-mingle", "--without-gossip", "--concurrency", "1")
-    old = stack.enter_context(worker(both.installation, "-n", "old@test", *plain, variables=both.variables))
+    old = stack.enter_context(worker(both.installation, "-n", "old@test", *PLAIN, variables=both.variables))
     old_api = stack.enter_context(ApiProcess(both.installation, variables=both.variables))
     job_ids = [both.submit(old_api, profile) for profile in ("tiny", "quick", "tiny")]
 
@@ -230,7 +286,7 @@ def test_a_version_of_old_is_replaced_by_this_one(
 
     job_ids += [both.submit(old_api, profile) for profile in ("quick", "tiny")]
     both.installation.await_success(*job_ids)
-    new = stack.enter_context(worker(both.installation, "-n", "new@test", *plain))
+    new = stack.enter_context(worker(both.installation, "-n", "new@test", *PLAIN))
     new_api = stack.enter_context(ApiProcess(both.installation))
     job_ids += both.share((old, new), (old_api, new_api))
     job_ids += [both.submit(api, "tiny") for api in (old_api, new_api)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -154,3 +155,21 @@ def test_how_a_child_says_that_it_is_confined_is_told_once(judged: Any, monkeypa
     for confined in ("limits", "any word", "another", ["list"], "namespace", "seccomp"):
         judged(REPORT | {"confined": confined})
     assert told == ["resource limits", "resource limits and an empty network namespace"]
+
+
+@pytest.mark.parametrize(
+    ("code", "cpu_s", "is_files"),
+    [
+        (-signal.SIGKILL, 3.0, False),  # somebody else's doing
+        (-signal.SIGKILL, 21.0, True),  # it let the limit of its time pass, and the system ended it
+        (-signal.SIGXCPU, 20.0, True),
+        (-signal.SIGSEGV, 1.0, True),
+        (0, 1.0, True),
+    ],
+)
+def test_a_film_is_excused_only_by_ends_that_it_cannot_bring_about(code: int, cpu_s: float, *, is_files: bool) -> None:
+    limits = Limits(max_cpu_s=20)
+    session = sandbox._Session(Dripping(), Bytes(b"film"), limits)
+    session.is_closed = True
+    outcome = Outcome(None, 0, 0, 1.0, "having failed", worth_another=True)
+    assert sandbox._excused(outcome, sandbox._End(code, cpu_s), session, limits).is_files is is_files

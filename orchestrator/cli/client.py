@@ -81,9 +81,6 @@ class Api:
         told = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, json=told, headers={"Idempotency-Key": str(uuid.uuid4())})
 
-    def put(self, path: str, **body: object) -> Json:
-        return self._ask("PUT", path, json=body)
-
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
 
@@ -108,6 +105,8 @@ class Api:
                     said = f"no API answers at {self.endpoint} ({type(exc).__name__})"
                     raise CliError(said, Exit.UNREACHABLE, hint=hint) from exc
             else:
+                if attempt and method == "DELETE" and answer.status_code == httpx.codes.NOT_FOUND:
+                    return {}  # an earlier try was done, only its answer was lost
                 pause_s = max(pause_s, _told_to_wait_s(answer))
                 if last or answer.status_code not in _BUSY or pause_s > LONGEST_PAUSE_S:
                     return _document(answer)

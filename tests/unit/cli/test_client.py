@@ -101,3 +101,18 @@ def test_who_is_told_to_come_much_later_is_not_kept_waiting():
 def test_a_date_to_come_again_is_not_read():
     slept, found = pauses_before([busy("Sun, 29 Nov 2026 20:00:00 GMT"), httpx.Response(200, json={"n": 1})])
     assert (len(slept), found) == (1, {"n": 1})
+
+
+def test_what_was_deleted_by_a_try_whose_answer_was_lost_is_deleted():
+    tries = []
+
+    def answer(request):
+        tries.append(request.method)
+        if len(tries) == 1:
+            raise httpx.ReadTimeout("lost", request=request)
+        return httpx.Response(404, json={"code": "not_found", "detail": "there is no job j"})
+
+    api = api_that(answer)
+    assert api.delete("/jobs/j") == {}
+    with pytest.raises(ApiError, match="there is no job j"):  # now nothing was lost
+        api.delete("/jobs/j")

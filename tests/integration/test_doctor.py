@@ -111,6 +111,20 @@ def test_jobs_whose_step_comes_to_no_end_and_late_work_are_named(installation: I
     assert any("the oldest for 2:00:0" in each.message for each in found)
 
 
+def test_jobs_that_are_nobodys_are_named_as_that_and_not_as_late(installation: Installation) -> None:
+    homeless, newer = installation.submit("tiny"), installation.submit("tiny")
+    at = installation.app.context.clock() - timedelta(hours=2)
+    with installation.app.context.store.begin() as tx:
+        rows = tx.jobs._connection
+        rows.execute(sa.text("PRAGMA ignore_check_constraints=ON"))  # of a newer schema, which has that word
+        rows.execute(sa.update(jobs).where(jobs.c.id == homeless).values(due_at=at, profile="taken_away"))
+        rows.execute(sa.update(jobs).where(jobs.c.id == newer).values(due_at=at, state="dreaming"))
+    found = [each for each in examine(settings(installation), deep=False) if each.check == "jobs"]
+    assert [each.level for each in found] == [Level.WARNING, Level.WARNING]
+    assert "1 jobs are in states that only a newer version knows" in found[0].message
+    assert "profile taken_away" in found[1].message
+
+
 def test_a_full_disk_of_a_trainer_is_named(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 5_000_000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)

@@ -1,39 +1,27 @@
-"""What may be wrong with an installation, looked at from one of its machines: one finding a line, each with a remedy.
-
-Nothing is changed but small objects of the store's own check. A check that cannot be made says why and counts as
-trouble; the others go on.
-"""
+"""Checks of the parts: settings, database, broker, workers, beat, store, secrets, disks, sandbox."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-from functools import cached_property
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from orchestrator.adapters.broker_check import check_broker
 from orchestrator.adapters.db import migrate
 from orchestrator.adapters.db.schema import OtherSchema
-from orchestrator.adapters.db.tables import files, jobs
-from orchestrator.adapters.media import sandbox
+from orchestrator.adapters.media import sandbox as media_sandbox
 from orchestrator.adapters.s3 import check
 from orchestrator.app.leases import BEAT_LEASE, WORKER_LEASES
 from orchestrator.app.sweeps import SWEEPS
-from orchestrator.bootstrap import build_app, store_options
-from orchestrator.domain.commands import Effect
+from orchestrator.bootstrap import store_options
+from orchestrator.cli.doctor.patient import Finding, Level, Patient, some
 from orchestrator.domain.errors import Invalid, UnderstudyError
-from orchestrator.settings import Settings
-
-if TYPE_CHECKING:
-    from orchestrator.app.app import App
 
 MIB: Final = 1024 * 1024
 LEAST_DISK_BYTES: Final = 2048 * MIB  # below, a training cannot even hold its film
@@ -42,89 +30,9 @@ SKEW_HARMS: Final = timedelta(seconds=5)  # leases are 30 s; a clock that is lat
 OLD_SNAPSHOT: Final = timedelta(minutes=15)
 SILENT_WORKER: Final = timedelta(minutes=1)
 GONE_WORKER: Final = timedelta(days=1)
-LATE_STEP: Final = timedelta(minutes=5)
-LATE_SLOT: Final = timedelta(hours=12)
-LATE_FILE: Final = timedelta(hours=1)
-MANY_TAKEOVERS: Final = 3
-_SHOWN: Final = 5
-_STEPS: Final = (Effect.VERIFY, Effect.STORE_MODEL, Effect.PUBLISH)
 
 
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"  # works, but look into it
-    TROUBLE = "trouble"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line. `remedy` says what to do; empty where nothing is to be done."""
-
-    check: str
-    level: Level
-    message: str
-    remedy: str = ""
-
-
-Check = Callable[["Patient"], Iterator[Finding]]
-
-
-class Patient:
-    """The installation. Args: `deep` also tries the store's one-time uploads, some 40 MiB of traffic."""
-
-    def __init__(self, settings: Settings, *, deep: bool = True) -> None:
-        self.settings = settings
-        self.deep = deep
-
-    @cached_property
-    def app(self) -> App:
-        return build_app(self.settings)
-
-    @property
-    def engine(self) -> sa.Engine:
-        engine: sa.Engine = self.app.context.store.engine  # type: ignore[attr-defined]  # the SQL adapter's
-        return engine
-
-    @cached_property
-    def last_runs(self) -> dict[str, datetime | None]:
-        with self.app.context.store.read() as tx:
-            return tx.leases.last_runs()
-
-    def age(self, at: datetime) -> timedelta:
-        return timedelta(seconds=round((self.app.context.clock() - at).total_seconds()))
-
-
-def examine(settings: Settings, *, deep: bool = True) -> Iterator[Finding]:
-    """Every finding as soon as it is there. Without a database the checks that need one are left out."""
-    patient = Patient(settings, deep=deep)
-    found = list(_made("settings", _settings, patient))
-    yield from found
-    if _is_bad(found):
-        return
-    try:
-        found = list(_made("database", _database, patient))
-        yield from found
-        checks: Sequence[tuple[str, Check]] = _ALWAYS if _is_bad(found) else (*_WITH_DATABASE, *_ALWAYS)
-        for name, make in checks:
-            yield from _made(name, make, patient)
-    finally:
-        patient.app.context.store.dispose()  # type: ignore[attr-defined]  # the SQL adapter's
-
-
-def _made(name: str, make: Check, patient: Patient) -> Iterator[Finding]:
-    try:
-        yield from make(patient)
-    except UnderstudyError as exc:
-        yield Finding(name, Level.TROUBLE, exc.message, "see the message")
-    except (OSError, sa.exc.SQLAlchemyError) as exc:
-        yield Finding(name, Level.TROUBLE, f"cannot be checked: {type(exc).__name__}", "see the log of this part")
-
-
-def _is_bad(found: Sequence[Finding]) -> bool:
-    return any(finding.level is Level.TROUBLE for finding in found)
-
-
-def _settings(patient: Patient) -> Iterator[Finding]:
+def settings(patient: Patient) -> Iterator[Finding]:
     try:
         profiles = patient.app.context.profiles
     except Invalid as exc:
@@ -133,7 +41,7 @@ def _settings(patient: Patient) -> Iterator[Finding]:
     yield Finding("settings", Level.OK, f"{len(profiles)} profiles, {len(patient.app.context.pools)} pools")
 
 
-def _database(patient: Patient) -> Iterator[Finding]:
+def database(patient: Patient) -> Iterator[Finding]:
     try:
         patient.app.context.store.ping()
     except OtherSchema as exc:
@@ -176,7 +84,7 @@ def _postgresql(patient: Patient) -> Iterator[Finding]:
         yield Finding("snapshots", Level.WARNING, message, remedy)
 
 
-def _broker(patient: Patient) -> Iterator[Finding]:
+def broker(patient: Patient) -> Iterator[Finding]:
     broker = patient.settings.broker
     if broker.kind == "none":
         yield Finding("broker", Level.OK, "none is set: workers find their work by their own timers")
@@ -190,7 +98,7 @@ def _broker(patient: Patient) -> Iterator[Finding]:
     yield Finding("broker", Level.OK, f"{broker.kind} answers")
 
 
-def _workers(patient: Patient) -> Iterator[Finding]:
+def workers(patient: Patient) -> Iterator[Finding]:
     silent = max(SILENT_WORKER, 4 * patient.settings.worker.tick)
     seen = {
         name.removeprefix(WORKER_LEASES): patient.age(at)
@@ -204,12 +112,12 @@ def _workers(patient: Patient) -> Iterator[Finding]:
         message = "no worker has done anything" + (f" for {min(seen.values())}" if seen else " yet")
         yield Finding("workers", Level.TROUBLE, message, start)
     else:
-        yield Finding("workers", Level.OK, f"work is done on {_some(alive)}")
+        yield Finding("workers", Level.OK, f"work is done on {some(alive)}")
     if alive and lost:
-        yield Finding("workers", Level.WARNING, f"went silent within the last day: {_some(lost)}", start)
+        yield Finding("workers", Level.WARNING, f"went silent within the last day: {some(lost)}", start)
 
 
-def _beat(patient: Patient) -> Iterator[Finding]:
+def beat(patient: Patient) -> Iterator[Finding]:
     if patient.settings.broker.kind == "none":
         return
     at = patient.last_runs.get(BEAT_LEASE)
@@ -222,7 +130,7 @@ def _beat(patient: Patient) -> Iterator[Finding]:
         yield Finding("beat", Level.OK, "its messages reach the workers")
 
 
-def _sweeps(patient: Patient) -> Iterator[Finding]:
+def sweeps(patient: Patient) -> Iterator[Finding]:
     last = {sweep: patient.last_runs.get(f"sweep:{sweep.name}") for sweep in SWEEPS}
     late = [
         f"{sweep.name} for {patient.age(at)}"
@@ -231,12 +139,12 @@ def _sweeps(patient: Patient) -> Iterator[Finding]:
     ]
     if late:
         remedy = "look for `sweep_failed` in the workers' logs; `understudy sweep run NAME` shows what is wrong"
-        yield Finding("sweeps", Level.TROUBLE, f"not done: {_some(late)}", remedy)
+        yield Finding("sweeps", Level.TROUBLE, f"not done: {some(late)}", remedy)
     elif any(last.values()):
         yield Finding("sweeps", Level.OK, "all are done in time")
 
 
-def _store(patient: Patient) -> Iterator[Finding]:
+def store(patient: Patient) -> Iterator[Finding]:
     try:
         patient.app.context.storage.head("doctor")
     except UnderstudyError as exc:
@@ -255,7 +163,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding("store", Level.OK, "answers, and keeps what one-time uploads rest on")
 
 
-def _secrets(patient: Patient) -> Iterator[Finding]:
+def secrets(patient: Patient) -> Iterator[Finding]:
     sealed = [key for key in patient.app.keys.all() if key.secret_encrypted is not None and key.disabled_at is None]
     lost = []
     for key in sealed:
@@ -264,14 +172,14 @@ def _secrets(patient: Patient) -> Iterator[Finding]:
         except Invalid:
             lost.append(key.id)
     if lost:
-        message = f"{len(lost)} of {len(sealed)} stored secrets cannot be opened: {_some(lost)}"
+        message = f"{len(lost)} of {len(sealed)} stored secrets cannot be opened: {some(lost)}"
         remedy = "put the former key behind the present one in secrets.encryption_key, with a comma between"
         yield Finding("secrets", Level.TROUBLE, message, remedy)
     else:
         yield Finding("secrets", Level.OK, f"all {len(sealed)} stored secrets can be opened")
 
 
-def _pools(patient: Patient) -> Iterator[Finding]:
+def pools(patient: Patient) -> Iterator[Finding]:
     for name, pool in patient.settings.pools.items():
         if pool.backend == "local":
             yield from _runs_dir(f"pool {name}", pool.runs_dir)
@@ -303,8 +211,8 @@ class _Nothing:
         return b"\0"[:length]
 
 
-def _sandbox(_: Patient) -> Iterator[Finding]:
-    outcome = sandbox.run(_Nothing(), "image", sandbox.Limits())
+def sandbox(_: Patient) -> Iterator[Finding]:
+    outcome = media_sandbox.run(_Nothing(), "image", media_sandbox.Limits())
     confined = None if outcome.result is None else outcome.result["confined"]
     if confined is None:
         message = f"the check of files does not start here: {outcome.why}"
@@ -315,72 +223,3 @@ def _sandbox(_: Patient) -> Iterator[Finding]:
     else:
         message = f"files are checked without a system-call filter ({confined})"
         yield Finding("sandbox", Level.WARNING, message, "let the worker use seccomp (Linux on x86_64 or aarch64)")
-
-
-def _jobs(patient: Patient) -> Iterator[Finding]:
-    now = patient.app.context.clock()
-    with patient.engine.connect() as connection:
-        late = connection.execute(
-            sa.select(jobs.c.effect, sa.func.count(), sa.func.min(jobs.c.due_at))
-            .where(jobs.c.due_at <= now - LATE_STEP, jobs.c.effect != Effect.OVERDUE.value)
-            .where(jobs.c.lease_token.is_(None), jobs.c.deleted_at.is_(None))
-            .group_by(jobs.c.effect)
-        ).all()
-        steps = [step.value for step in _STEPS]
-        again = connection.execute(
-            sa.select(jobs.c.id, jobs.c.effect)
-            .where(jobs.c.effect.in_(steps), jobs.c.deleted_at.is_(None), jobs.c.due_at.is_not(None))
-            .where(sa.or_(jobs.c.takeovers >= MANY_TAKEOVERS, jobs.c.overdue_at.is_not(None)))
-        ).all()
-        flagged = connection.execute(
-            sa.select(sa.func.count())
-            .where(jobs.c.overdue_at.is_not(None), jobs.c.deleted_at.is_(None))
-            .where(sa.or_(jobs.c.effect.is_(None), jobs.c.effect.not_in(steps)))
-        ).scalar_one()
-        stuck_files = connection.execute(
-            sa.select(sa.func.count()).where(files.c.due_at <= now - LATE_FILE, files.c.state != "open")
-        ).scalar_one()
-    found = [*_late(patient, late), *_failing(again)]
-    if flagged:
-        message = f"{flagged} jobs wait for people for longer than their state allows"
-        found.append(Finding("jobs", Level.WARNING, message, "`understudy job list --json` shows overdue_at"))
-    if stuck_files:
-        message = f"{stuck_files} files are neither sealed nor gone, and nobody looks at them"
-        found.append(Finding("files", Level.TROUBLE, message, "is a worker alive, and the store? see above"))
-    yield from found or [Finding("jobs", Level.OK, "none is stuck or overdue")]
-
-
-def _late(patient: Patient, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> Iterator[Finding]:
-    for effect, count, oldest in rows:
-        waited = patient.age(oldest) if oldest is not None else timedelta(0)
-        if effect != Effect.DISPATCH.value:
-            message = f"{count} jobs wait for {effect}, the oldest for {waited}"
-            yield Finding("jobs", Level.TROUBLE, message, "are workers alive, and enough of them? see above")
-        elif waited > LATE_SLOT:
-            message = f"{count} jobs wait for a slot, the oldest for {waited}"
-            yield Finding("jobs", Level.WARNING, message, "no capacity is no fault: add slots, or trainers")
-
-
-def _failing(rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> Iterator[Finding]:
-    for step in _STEPS:
-        mine = [str(row.id) for row in rows if row.effect == step.value]
-        if mine:
-            message = f"{step} does not come to an end for {len(mine)} jobs: {_some(mine)}"
-            remedy = "look for these ids in the workers' logs; store and sandbox are the usual reasons"
-            yield Finding("jobs", Level.TROUBLE, message, remedy)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-_WITH_DATABASE: Final[Sequence[tuple[str, Check]]] = (
-    ("workers", _workers), ("beat", _beat), ("sweeps", _sweeps), ("secrets", _secrets), ("jobs", _jobs),
-)  # fmt: skip
-_ALWAYS: Final[Sequence[tuple[str, Check]]] = (
-    ("broker", _broker),
-    ("store", _store),
-    ("pools", _pools),
-    ("sandbox", _sandbox),
-)

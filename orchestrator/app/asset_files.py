@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import mimetypes
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
@@ -128,8 +129,7 @@ class AssetFiles:
         asset, file = self._get(caller, file_id)
         if file.state is AssetFileState.CREATED:
             return file
-        if file.state is not AssetFileState.CREATING:
-            raise CommandNotAllowed(f"file {file_id} is {file.state}", file_id=file_id)
+        _check_state(file, {AssetFileState.CREATING})
         decide(asset, AssetCommand.TAKE_FILE)
         with self._context.store.read() as tx:
             held = tx.files.get(file_id, caller.project_id)
@@ -140,6 +140,9 @@ class AssetFiles:
         facts = self._facts(asset, file, sealed)
         with self._context.store.begin() as tx:
             asset, file = tx.library.file(file_id, caller.project_id)
+            if file.state is AssetFileState.CREATED:  # confirmed by somebody else meanwhile
+                return file
+            _check_state(file, {AssetFileState.CREATING})  # given up meanwhile, its bytes are deleted
             done = tx.library.save_file(
                 file, state=AssetFileState.CREATED, key=sealed.final_key, size_bytes=sealed.size_bytes, facts=facts
             )
@@ -148,16 +151,14 @@ class AssetFiles:
 
     def fail(self, caller: Caller, file_id: str, *, cancelled: bool) -> AssetFile:
         """The upload failed, or was given up; its URLs die."""
-        _, file = self._get(caller, file_id)
         ending = AssetFileState.CANCELLED if cancelled else AssetFileState.FAILED
-        if file.state not in _PENDING:
-            raise CommandNotAllowed(f"file {file_id} is {file.state}", file_id=file_id)
         return self._end(caller, file_id, ending, "")
 
     def _end(self, caller: Caller, file_id: str, ending: AssetFileState, reason: str) -> AssetFile:
         at = self._context.clock()
         with self._context.store.begin() as tx:
             asset, file = tx.library.file(file_id, caller.project_id)
+            _check_state(file, _PENDING)
             held = tx.files.get(file_id, caller.project_id)
             if held.state is FileState.SEALING:
                 raise UploadNotOpen(f"file {file_id} is being sealed at this moment; ask again in a minute")
@@ -211,3 +212,10 @@ class AssetFiles:
         if not verdict.accepted:
             facts["reasons"] = [reason.message for reason in verdict.reasons][:3]
         return facts
+
+
+def _check_state(file: AssetFile, allowed: Collection[AssetFileState]) -> None:
+    if file.state not in allowed:
+        raise CommandNotAllowed(
+            f"file {file.id} is {file.state}; it would have to be {sorted(allowed)}", file_id=file.id
+        )

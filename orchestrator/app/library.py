@@ -29,8 +29,8 @@ from orchestrator.domain.assets import (
     with_properties,
 )
 from orchestrator.domain.editions import decisive_video
-from orchestrator.domain.errors import Forbidden, Invalid, Unavailable, UploadError
-from orchestrator.domain.model import FileState
+from orchestrator.domain.errors import Forbidden, Invalid, Unavailable, UploadError, UploadNotOpen
+from orchestrator.domain.model import File, FileState
 from orchestrator.domain.views import MAX_PAGE
 from orchestrator.ports.store import Tx
 
@@ -272,9 +272,19 @@ def let_go(tx: Tx, file_ids: Sequence[str], at: datetime) -> bool:
     """Give up the uploads behind files that are no asset's any more. False: none of them was uploaded."""
     uploaded = tx.files.get_many(file_ids).values() if file_ids else ()
     for file in uploaded:
-        if file.state in _ENDINGS:
-            tx.files.move(file, _ENDINGS[file.state], due_at=at)
+        _end(tx, file, at)
     return bool(uploaded)
+
+
+def _end(tx: Tx, file: File, at: datetime) -> None:
+    """Give up an upload wherever it is by now: somebody may be sealing it at this moment."""
+    while (ending := _ENDINGS.get(file.state)) is not None:
+        try:
+            tx.files.move(file, ending, due_at=at)
+        except UploadNotOpen:  # it has moved on since it was read
+            file = tx.files.get(file.id)
+        else:
+            return
 
 
 def _delete_object(context: Context, key: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Final, cast
 
@@ -31,6 +32,7 @@ from orchestrator.ports.store import Tx
 THREADS: Final = 4
 _AFTER_STORING: Final = frozenset(stage.name for stage in FINISHING)
 MODEL_TYPE: Final = "HUMAN_MODEL_2D"
+KeyOf = Callable[[Mapping[str, object]], str]  # where an artefact is kept for good
 
 
 class Publishing:
@@ -58,7 +60,7 @@ class Publishing:
 
     def _stored(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> Outcome:
         try:
-            self._keep(job, made)
+            self._keep(made, partial(_first_key, job))
         except Unavailable:
             return Outcome(job, snooze=self._context.timing.step_retry)
         except (ObjectMissing, ObjectChanged) as exc:
@@ -66,11 +68,11 @@ class Publishing:
         details: dict[str, object] = {"files": sorted(made)}
         return Outcome(job, Ask(Command.MODEL_STORED, Actor.SYSTEM, details=details, message=""))
 
-    def _keep(self, job: Job, made: Mapping[str, Mapping[str, object]]) -> None:
+    def _keep(self, made: Mapping[str, Mapping[str, object]], key_of: KeyOf) -> None:
         """Copy artefacts to their final keys, as far as they are not there. Raises ObjectMissing, ObjectChanged."""
         storage = self._context.storage
         for artefact in made.values():
-            target = self._final_key(job, artefact)
+            target = key_of(artefact)
             there = storage.head(target)
             if there is None or there.size_bytes != artefact["size_bytes"]:
                 source = storage.head(str(artefact["key"]))
@@ -95,8 +97,10 @@ class Publishing:
         outcomes = []
         for job in jobs:
             dossier = dossiers[job.id]
+            is_first = job.asset_id is None
+            made = _made_late(dossier) if is_first else artefacts_of(dossier.made.values())
             try:
-                self._keep(job, _made_late(dossier))
+                self._keep(made, _keys_of(job))
             except Unavailable:
                 outcomes.append(Outcome(job, snooze=self._context.timing.step_retry))
             else:
@@ -105,7 +109,10 @@ class Publishing:
 
     def publish_what_is_stored(self, jobs: Sequence[Job], dossiers: Mapping[str, Dossier]) -> list[Outcome]:
         """The answer for jobs whose files all have their final keys."""
-        return [self._published(job, dossiers[job.id]) for job in jobs if not _made_late(dossiers[job.id])]
+        return [
+            self._published(job, dossiers[job.id])
+            for job in jobs if job.asset_id is None and not _made_late(dossiers[job.id])
+        ]  # fmt: skip
 
     def _published(self, job: Job, dossier: Dossier) -> Outcome:
         sheet, made = dossier.sheet, artefacts_of(dossier.made.values())
@@ -119,10 +126,11 @@ class Publishing:
             {"profile": job.profile, "wide": wide, **sheet.attributes}, at, at, app_user_id=sheet.app_user_id,
         )  # fmt: skip
         profile = self._context.profile_of(job)
+        key_of = _keys_of(job)
         category = {profile.model_file: "MAIN", profile.thumbnail_file: "COVER"}
         contents = [
             AssetFile(
-                new_id(at), category.get(name, "OTHER"), name, self._final_key(job, each), str(each["content_type"]),
+                new_id(at), category.get(name, "OTHER"), name, key_of(each), str(each["content_type"]),
                 int(str(each["size_bytes"])), str(each["sha256"]),
             )
             for name, each in made.items()
@@ -140,9 +148,21 @@ class Publishing:
         for asset, files in published:
             thumbnails.order(tx, asset, files, at)
 
-    def _final_key(self, job: Job, artefact: Mapping[str, object]) -> str:
-        """Where an artefact is kept: below its own content, so that retraining never writes over a published model."""
-        return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
+
+def _first_key(job: Job, artefact: Mapping[str, object]) -> str:
+    """Below its own content."""
+    return f"models/{job.id}/{str(artefact['sha256'])[:16]}/{PurePosixPath(str(artefact['name']))}"
+
+
+def _keys_of(job: Job) -> KeyOf:
+    """The keys of what is about to be published.
+
+    Published again, it has keys of its own, below the version that the job is published from: whoever takes a file out
+    of the former model deletes that one's object, at whatever moment, and the same training makes the same content.
+    """
+    if job.asset_id is None:
+        return partial(_first_key, job)
+    return lambda artefact: f"models/{job.id}/version-{job.version}/{PurePosixPath(str(artefact['name']))}"
 
 
 def _made_late(dossier: Dossier) -> dict[str, Mapping[str, object]]:

@@ -110,11 +110,15 @@ class Preparation:
             if found is not None and found.size_bytes > COPIED_AT_ONCE_BYTES:
                 break
             token = new_token()
-            if not self._claimed(token, 1, media_id):
+            claimed = self._claimed(token, 1, media_id)
+            if not claimed:
                 time.sleep(_BETWEEN_LOOKS_S)
                 continue
+            if claimed[0].file_id is not None:  # copied since it was read
+                self._release(claimed[0], token, timedelta(0))
+                continue
             with self._keeper.kept(lambda tx, until, token=token: tx.media.renew(token, until)):  # type: ignore[misc]  # one claim's
-                self._copy_and_leave(item, token)
+                self._copy_and_leave(claimed[0], token)
         raise MediaNotReady(f"media {media_id} is being prepared; ask again in a moment", media_id=media_id)
 
     def _claimed(self, token: str, limit: int, media_id: str = "") -> list[Media]:
@@ -225,8 +229,12 @@ class Preparation:
         return sealed
 
     def _give_up(self, copy: File) -> None:
+        """Have the copy deleted, once the store has surely ended what it gave no answer to: it may still make it."""
         with self._context.store.begin() as tx:
-            tx.files.postpone(copy, self._context.clock())
+            tx.files.postpone(copy, self._context.clock() + self._context.timing.abort_retry)
+            is_forgotten = tx.files.get(copy.id).state is FileState.DELETED
+        if is_forgotten:  # it took longer than any copy does: the sweep was there before the object was
+            self._context.storage.delete(final_key_of(copy))
 
     def _look(self, item: Media, token: str, file: File) -> None:
         """Measure the bytes and write what was found."""

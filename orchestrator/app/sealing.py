@@ -259,6 +259,9 @@ class Sealing:
 
     def delete(self, file: File) -> None:
         """Remove the object of a file in `deleting`, unless another file has the same bytes: then it is that one's."""
+        if file.etag is None:  # a copy, which a slow worker may be about to seal: whoever writes its row first has it
+            with self._context.store.begin() as tx:
+                file = tx.files.move(file, FileState.DELETING, due_at=self._context.clock())
         with self._context.store.read() as tx:
             is_shared = tx.files.is_shared(file)
         if file.final_key is not None and not is_shared:

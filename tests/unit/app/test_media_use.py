@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.errors import NotFound
+from orchestrator.domain.errors import NotFound, StorageUnavailable
 from orchestrator.domain.media_items import (
     MediaInUse,
     MediaNotFound,
@@ -15,6 +15,7 @@ from orchestrator.domain.media_items import (
 )
 from orchestrator.domain.model import FileKind, FileState
 from orchestrator.domain.states import JobState
+from orchestrator.ports.storage import ObjectInfo
 from tests.fakes.app import REFUSED, VIDEO, World
 from tests.unit.app.media import INBOX, bound, prepared, put, registered, shown
 
@@ -76,6 +77,22 @@ def test_media_can_be_bound_before_anybody_has_looked_at_them(world: World) -> N
     world.settle()
     assert world.state(job) is JobState.JOB_SUCCESS
     assert shown(world, item).media.status is MediaStatus.NORMAL
+
+
+def test_who_binds_media_that_a_worker_has_just_copied_copies_nothing_again(world: World) -> None:
+    item = registered(world)
+    head = world.storage.head
+
+    def copied_by_a_worker_that_dies(key: str) -> ObjectInfo | None:
+        world.storage.head = head  # type: ignore[method-assign]  # once
+        world.prober.trouble.append(StorageUnavailable("no answer"))
+        world.process().preparation.drain()
+        world.clock.advance(world.timing.step_retry)
+        return head(key)
+
+    world.storage.head = copied_by_a_worker_that_dies  # type: ignore[method-assign]  # between reading and claiming
+    assert bound(world, item).state is not JobState.WAIT_FILE_UPLOAD
+    assert len(list(world.storage.list("files/"))) == 1
 
 
 def test_an_upload_that_is_there_is_sealed_by_the_submit(world: World) -> None:

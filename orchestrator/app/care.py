@@ -172,7 +172,7 @@ def lost_leases(care: Care, report: SweepReport, now: datetime, limit: int) -> N
         with care.context.store.begin() as tx:
             if tx.jobs.take_back(job, due_at) and due_at <= now and job.effect is not None:
                 effects.add(job.effect)
-    for effect in effects:
+    for effect in sorted(effects):
         care.context.waker.wake(effect.value)
 
 

@@ -77,7 +77,7 @@ class Engine:
             now = clock()
             if now >= ends_at or self.stopping():
                 wake(self._context, moves, now)
-                for left in {effect, *pending}:
+                for left in dict.fromkeys((effect, *pending)):
                     self._context.waker.wake(left.value)
                 break
             # what follows comes first: a job goes on before the next batch begins

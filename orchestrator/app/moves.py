@@ -110,13 +110,10 @@ def waited_for(moves: Iterable[Move], now: datetime) -> set[str]:
     return {str(move.after.pool) for move in moves if waits_now(move.after, now)}
 
 
-def effects_now(moves: Iterable[Move], now: datetime) -> set[Effect]:
-    """What these moves made due at once: whom to wake."""
-    return {
-        after.effect
-        for _, after, *_ in moves
-        if after.effect is not None and after.due_at is not None and after.due_at <= now
-    }
+def effects_now(moves: Iterable[Move], now: datetime) -> list[Effect]:
+    """What these moves made due at once: whom to wake, in the same order in every process."""
+    effects = (after.effect for _, after, *_ in moves if after.due_at is not None and after.due_at <= now)
+    return list(dict.fromkeys(effect for effect in effects if effect is not None))
 
 
 def wake(context: Context, moves: Iterable[Move], now: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,6 @@ from orchestrator.adapters.db.database import Database
 from orchestrator.domain.actors import Role
 from orchestrator.domain.errors import Conflict, NotFound
 from orchestrator.domain.model import CommentType
-from orchestrator.ports.store import OnceKey
 from tests.builders import JOB_ID, NOW, a_change, a_file, a_job, a_run, a_sheet
 from tests.fakes.app import asked_of
 
@@ -71,30 +70,3 @@ def test_keys_are_found_by_id_and_by_token(database: Database) -> None:
         assert not tx.keys.disable("AK", NOW)
         assert [key.disabled_at for key in tx.keys.all()] == [NOW]
         assert tx.keys.shares(["project-1", "none"]) == {"project-1": 1}
-
-
-def test_a_repeated_request_gets_the_first_answer(database: Database) -> None:
-    with database.begin() as tx:
-        keys = tx.idempotency
-
-        def begin(project: str, fingerprint: str, token: str, now: datetime = NOW) -> OnceKey:
-            return keys.begin(
-                project, "k", fingerprint, made_id=f"id-{token}", token=token, now=now, until=now + SECOND,
-                expires_at=NOW if project == "p" else NOW + SECOND,
-            )  # fmt: skip
-
-        assert begin("p", "f", "one") == ("id-one", True, None, None)
-        assert begin("p", "f", "two") == ("id-one", False, None, None), "the first one is under way"
-        assert begin("p", "f", "two", NOW + SECOND) == ("id-one", True, None, None), "the first one went silent"
-        for tell in (lambda: keys.finish("p", "k", "one", 500, ""), lambda: keys.forget("p", "k", "one")):
-            tell()  # nobody listens to it any more
-        keys.release("p", "k", "two", NOW + SECOND)
-        assert begin("p", "f", "three", NOW + SECOND).is_ours
-        keys.finish("p", "k", "three", 201, "{}")
-        assert begin("p", "f", "four", NOW + 9 * SECOND) == ("id-one", False, 201, "{}")
-        assert begin("another", "g", "five").is_ours
-        with pytest.raises(Conflict):
-            begin("p", "other", "six")
-        keys.forget("another", "k", "five")
-        assert begin("another", "g", "seven") == ("id-seven", True, None, None)
-        assert tx.idempotency.drop_expired(NOW + SECOND) == 1

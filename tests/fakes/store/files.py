@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from orchestrator.domain.errors import NotFound, UploadNotOpen
 from orchestrator.domain.model import File, FileKind, FileState, JobId
-from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.rows import RowsOfTx, revised
 
 _AT_WORK = frozenset({FileState.OPEN, FileState.SEALING, FileState.ABORTING})
 
@@ -23,13 +22,13 @@ class MemoryFiles:
     def __init__(self, rows: RowsOfTx) -> None:
         self._rows = rows
 
-    def _all(self) -> list[File]:
-        files = [row.file for _, row in self._rows.all("files")]
+    def _all(self, job_ids: Collection[str] | None = None) -> list[File]:
+        files = [row.file for _, row in self._rows.all("files") if job_ids is None or row.file.job_id in job_ids]
         return sorted(files, key=lambda file: (file.created_at, file.id))
 
     def add(self, file: File, due_at: datetime | None) -> None:
         self._rows.step("add file")
-        self._rows.insert("files", file.id, FileRow(replace(file, part_sizes=list(file.part_sizes)), due_at))
+        self._rows.insert("files", file.id, FileRow(revised(file, part_sizes=list(file.part_sizes)), due_at))
 
     def get(self, file_id: str, project_id: str | None = None) -> File:
         self._rows.step("get file")
@@ -57,13 +56,13 @@ class MemoryFiles:
 
     def of_job(self, job_id: str, *states: FileState) -> list[File]:
         self._rows.step("files of job")
-        return [file for file in self._all() if file.job_id == job_id and (not states or file.state in states)]
+        return [file for file in self._all({job_id}) if not states or file.state in states]
 
     def of_jobs(self, job_ids: Sequence[str], *states: FileState) -> dict[str, list[File]]:
         self._rows.step("files of jobs")
         found: dict[str, list[File]] = {job_id: [] for job_id in job_ids}
-        for file in self._all():
-            if file.job_id in found and file.state in states:
+        for file in self._all(found):
+            if file.state in states:
                 found[file.job_id].append(file)
         return found
 
@@ -73,7 +72,7 @@ class MemoryFiles:
         def moved(row: FileRow) -> FileRow | None:
             if (row.file.version, row.file.state) != (file.version, file.state):
                 return None
-            return FileRow(replace(row.file, state=state, version=file.version + 1, **values), due_at)  # type: ignore[arg-type]  # fields by name
+            return FileRow(revised(row.file, state=state, version=file.version + 1, **values), due_at)  # type: ignore[arg-type]  # fields by name
 
         if not self._rows.update("files", file.id, moved):
             raise UploadNotOpen(f"file {file.id} was moved by somebody else meanwhile", file_id=file.id)
@@ -81,13 +80,13 @@ class MemoryFiles:
 
     def record(self, file_id: str, **values: object) -> None:
         self._rows.step("record file")
-        self._rows.update("files", file_id, lambda row: row._replace(file=replace(row.file, **values)))
+        self._rows.update("files", file_id, lambda row: row._replace(file=revised(row.file, **values)))
 
     def record_hash(self, file_id: str, sha256: str) -> bool:
         self._rows.step("record hash")
 
         def pinned(row: FileRow) -> FileRow | None:
-            return row._replace(file=replace(row.file, sha256=sha256)) if row.file.sha256 in {None, sha256} else None
+            return row._replace(file=revised(row.file, sha256=sha256)) if row.file.sha256 in {None, sha256} else None
 
         return self._rows.update("files", file_id, pinned)
 
@@ -117,7 +116,7 @@ class MemoryFiles:
         def attached(row: FileRow) -> FileRow | None:
             file = row.file
             fits = file.job_id == job_id and file.kind is FileKind.ATTACHMENT and file.state is FileState.SEALED
-            return row._replace(file=replace(file, comment_id=comment_id)) if fits and file.comment_id is None else None
+            return row._replace(file=revised(file, comment_id=comment_id)) if fits and file.comment_id is None else None
 
         return sum(self._rows.update("files", file_id, attached) for file_id in dict.fromkeys(file_ids))
 

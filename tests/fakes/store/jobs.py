@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import NotFound, StaleJob
 from orchestrator.domain.model import Change, Job, JobId, JobSheet, LogEntry, Move
 from orchestrator.domain.views import Queue
-from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.rows import RowsOfTx, revised
 from tests.fakes.store.runs import MemoryRuns
 
 
@@ -53,7 +52,7 @@ class MemoryJobs:
     def add(self, job: Job, sheet: JobSheet, change: Change) -> None:
         self._rows.step("add job")
         at = change.at
-        stored = replace(
+        stored = revised(
             sheet, tags=list(sheet.tags), attributes=dict(sheet.attributes), settings=dict(sheet.settings),
             created_at=at, updated_at=at, user_updated_at=at, state_since=at,
             first_submitted_at=None, last_submitted_at=None, overdue_at=None,
@@ -70,7 +69,7 @@ class MemoryJobs:
             job = {name: sheet.pop(name) for name in list(sheet) if name in _COLUMNS}
             self._rows.update(
                 "jobs", move.before.id,
-                lambda row: JobRow(row.job._replace(**job), replace(row.sheet, **sheet), deleted_at or row.deleted_at),
+                lambda row: JobRow(row.job._replace(**job), revised(row.sheet, **sheet), deleted_at or row.deleted_at),
             )  # fmt: skip
 
     def move_many(self, moves: Sequence[Move]) -> set[JobId]:
@@ -78,8 +77,9 @@ class MemoryJobs:
             return set()
         self._rows.step("move jobs")
         changed = {
-            name for move in moves for name in _COLUMNS if getattr(move.before, name) != getattr(move.after, name)
-        }
+            name for move in moves for name, former, new in zip(Job._fields, move.before, move.after, strict=True)
+            if former is not new and former != new
+        }  # fmt: skip
         written = (changed | {"state", "version", *_SCHEDULE}) - _UNMOVED
         won = {move.before.id for move in moves if self._write(move, written)}
         MemoryRuns(self._rows).add_many([m.starts for m in moves if m.starts is not None and m.before.id in won])
@@ -194,7 +194,7 @@ class MemoryJobs:
             is_stuck = job.effect in steps and sheet.state_since <= since and job.due_at is not None
             if not is_stuck or sheet.overdue_at is not None or row.deleted_at is not None:
                 return None
-            return row._replace(sheet=replace(sheet, overdue_at=now))
+            return row._replace(sheet=revised(sheet, overdue_at=now))
 
         found = [row.job for _, row in self._rows.all("jobs") if self._rows.update("jobs", row.job.id, marked)]
         return [(job.id, str(job.effect)) for job in found]
@@ -257,12 +257,12 @@ def moved_row(move: Move, written: set[str], row: JobRow) -> JobRow | None:
     # a claim leaves the version alone, so a move that stays must not write back the schedule that it has read
     stays = before.state is after.state and all(getattr(before, name) == getattr(after, name) for name in _SCHEDULE)
     fields = {name: getattr(after, name) for name in written if not (stays and name in _SCHEDULE)}
-    sheet = replace(
+    sheet = revised(
         row.sheet, updated_at=at, state_since=at if moves else row.sheet.state_since,
         message=row.sheet.message if message is None else message,
         overdue_at=at if flagged else None if moves else row.sheet.overdue_at,
     )  # fmt: skip
     if any(c.command == "submit" for c in changes):
         first = row.sheet.first_submitted_at or at
-        sheet = replace(sheet, user_updated_at=at, first_submitted_at=first, last_submitted_at=at)
+        sheet = revised(sheet, user_updated_at=at, first_submitted_at=first, last_submitted_at=at)
     return row._replace(job=row.job._replace(**fields), sheet=sheet)

@@ -8,14 +8,16 @@ from typing import Any
 
 from tests.fakes.store.files import MemoryFiles
 from tests.fakes.store.jobs import MemoryJobs
+from tests.fakes.store.library import MemoryDeliveries, MemoryLibrary
+from tests.fakes.store.media import MemoryMedia
 from tests.fakes.store.reads import MemoryReads
 from tests.fakes.store.records import (
-    Elsewhere,
     MemoryAssets,
     MemoryComments,
+    MemoryIdempotency,
     MemoryKeys,
     MemoryLeases,
-    MemoryLibrary,
+    MemoryNonces,
 )
 from tests.fakes.store.rows import Data, OneAtATime, RowsOfTx, Turns
 from tests.fakes.store.runs import MemoryRuns
@@ -23,9 +25,21 @@ from tests.fakes.store.runs import MemoryRuns
 _PARTS = {
     "jobs": MemoryJobs, "files": MemoryFiles, "runs": MemoryRuns, "reads": MemoryReads, "keys": MemoryKeys,
     "comments": MemoryComments, "assets": MemoryAssets, "library": MemoryLibrary, "leases": MemoryLeases,
-    "idempotency": Elsewhere, "nonces": Elsewhere, "media": Elsewhere,
-    "deliveries": Elsewhere,
+    "media": MemoryMedia, "deliveries": MemoryDeliveries, "idempotency": MemoryIdempotency, "nonces": MemoryNonces,
 }  # fmt: skip
+
+
+class _Part:
+    """A part of a transaction, made when it is asked for: most transactions need one or two."""
+
+    def __init__(self, name: str, make: Callable[[RowsOfTx], object]) -> None:
+        self._name = name
+        self._make = make
+
+    def __get__(self, tx: MemoryTx, _: object = None) -> Any:
+        part = self._make(tx.rows)
+        vars(tx)[self._name] = part  # found before this descriptor from now on
+        return part
 
 
 class MemoryTx:
@@ -35,16 +49,12 @@ class MemoryTx:
         self.rows = rows
         self.callbacks: list[Callable[[], None]] = []
 
-    def __getattr__(self, name: str) -> Any:
-        """A part, made when it is asked for: most transactions need one or two."""
-        if name not in _PARTS:
-            raise AttributeError(name)
-        part = _PARTS[name](self.rows)
-        setattr(self, name, part)
-        return part
-
     def after_commit(self, callback: Callable[[], None]) -> None:
         self.callbacks.append(callback)
+
+
+for _name, _make in _PARTS.items():
+    setattr(MemoryTx, _name, _Part(_name, _make))
 
 
 class _Writing:
@@ -78,6 +88,31 @@ class _Writing:
                     callback()
 
 
+class _Leasing:
+    """For leases and nonces: a statement that stands by itself, so nothing comes between it and its commit."""
+
+    __slots__ = ("_data", "_tx")
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    def __enter__(self) -> MemoryTx:
+        rows = RowsOfTx(self._data, read_only=False)
+        self._data.turns.began(rows)
+        self._tx = MemoryTx(rows)
+        return self._tx
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        rows = self._tx.rows
+        try:
+            if kind is None:
+                rows.commit()
+        finally:
+            rows.let_go()
+        if kind is None:
+            self._data.turns.step("committed")
+
+
 class _Reading:
     __slots__ = ("_data", "_rows")
 
@@ -104,7 +139,7 @@ class MemoryStore:
         return _Writing(self.data)
 
     def lease(self) -> AbstractContextManager[MemoryTx]:
-        return _Writing(self.data)
+        return _Leasing(self.data)
 
     def read(self) -> AbstractContextManager[MemoryTx]:
         return _Reading(self.data)

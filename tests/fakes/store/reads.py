@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from orchestrator.domain.model import FileState, JobSheet, LogEntry
 from orchestrator.domain.states import JobState
 from orchestrator.domain.views import Dossier, JobDetail, JobQuery, JobSummary
 from tests.fakes.store.jobs import JobRow
-from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.rows import RowsOfTx, revised
 from tests.fakes.store.runs import MemoryRuns
 
 
@@ -54,7 +53,7 @@ class MemoryReads:
         files.sort(key=lambda file: (file.created_at, file.id))
         said = [each.comment for _, each in self._rows.all("comments") if each.comment.job_id == job_id]
         comments = [
-            replace(c, attachments=[f for f in files if f.comment_id == c.id and f.state is FileState.SEALED])
+            revised(c, attachments=[f for f in files if f.comment_id == c.id and f.state is FileState.SEALED])
             for c in sorted(said, key=lambda comment: comment.id)
         ]
         runs = [each.run for _, each in self._rows.all("runs") if each.run.job_id == job_id]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from orchestrator.domain.assets import Asset, AssetFile, AssetNotFound, AssetState
-from orchestrator.domain.errors import NotFound, StaleJob
+from orchestrator.domain.assets import Asset, AssetFile, AssetState
+from orchestrator.domain.errors import Conflict, NotFound, StaleJob
 from orchestrator.domain.model import Comment, CommentType, JobId
-from tests.fakes.store.rows import RowsOfTx
+from orchestrator.ports.store import OnceKey
+from tests.fakes.store.rows import RowsOfTx, revised
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -58,9 +58,9 @@ class MemoryAssets:
             there = self._rows.get("asset of job", asset.job_id)
             if there is None:
                 self._rows.put("asset of job", asset.job_id, asset.id)
-                self._rows.insert("assets", asset.id, AssetRow(replace(asset, created_at=at, updated_at=at)))
+                self._rows.insert("assets", asset.id, AssetRow(revised(asset, created_at=at, updated_at=at)))
             else:
-                self._rows.update("assets", there, lambda row, asset=asset: AssetRow(replace(
+                self._rows.update("assets", there, lambda row, asset=asset: AssetRow(revised(
                     row.asset, state=asset.state, name=asset.name, attributes=asset.attributes, updated_at=at,
                     version=row.asset.version + 1,
                 )))  # fmt: skip
@@ -85,7 +85,7 @@ class MemoryAssets:
         def moved(row: AssetRow) -> AssetRow | None:
             if row.asset.state is not source:
                 return None
-            return row._replace(asset=replace(row.asset, state=target, updated_at=at, version=row.asset.version + 1))
+            return row._replace(asset=revised(row.asset, state=target, updated_at=at, version=row.asset.version + 1))
 
         if not self._rows.update("assets", asset_id, moved):
             raise StaleJob(f"asset {asset_id} is not {source} any more", asset_id=asset_id)
@@ -110,54 +110,10 @@ class MemoryAssets:
         self._rows.step("drop asset")
         asset_id = self._rows.get("asset of job", job_id)
         hidden = asset_id is not None and self._rows.update("assets", asset_id, lambda row: None if row.deleted_at else
-            row._replace(deleted_at=at, asset=replace(
+            row._replace(deleted_at=at, asset=revised(
                 row.asset, state=AssetState.DELETED, due_at=None, version=row.asset.version + 1
             )))  # fmt: skip
         return self._drop_files(asset_id) if hidden else []
-
-
-class MemoryLibrary:
-    """Only what the sweeps ask for; pages and shares are the SQL's business."""
-
-    def __init__(self, rows: RowsOfTx) -> None:
-        self._rows = rows
-
-    def due(self, now: datetime, limit: int) -> list[Asset]:
-        self._rows.step("due assets")
-        assets = [row.asset for _, row in self._rows.all("assets")]
-        due = [asset for asset in assets if asset.due_at is not None and asset.due_at <= now]
-        return sorted(due, key=lambda asset: asset.due_at)[:limit]  # type: ignore[arg-type, return-value]  # it is there
-
-    def get(self, asset_id: str, project_id: str | None, *, shared_at: datetime | None = None) -> Asset:
-        del shared_at  # nobody shares here
-        self._rows.step("get asset")
-        row = self._rows.get("assets", asset_id)
-        if row is None or row.deleted_at is not None or project_id not in {None, row.asset.project_id}:
-            raise AssetNotFound(f"there is no asset {asset_id}", asset_id=asset_id)
-        return row.asset
-
-    def save(self, asset: Asset, **values: Any) -> Asset:
-        self._rows.step("save asset")
-        hidden = {name: values.pop(name) for name in ("deleted_at",) if name in values}
-
-        def saved(row: AssetRow) -> AssetRow | None:
-            if row.asset.version != asset.version:
-                return None
-            return row._replace(asset=replace(row.asset, **values, version=asset.version + 1), **hidden)
-
-        if not self._rows.update("assets", asset.id, saved):
-            raise StaleJob(f"asset {asset.id} was changed by somebody else meanwhile", asset_id=asset.id)
-        return self._rows.get("assets", asset.id).asset
-
-    def files(self, asset_ids: Sequence[str]) -> dict[str, list[AssetFile]]:
-        self._rows.step("files of assets")
-        rows = sorted((row for _, row in self._rows.all("asset files")), key=lambda row: (row.created_at, row.file.id))
-        return {asset_id: [row.file for row in rows if row.asset_id == asset_id] for asset_id in asset_ids}
-
-    def drop_expired_tokens(self, now: datetime) -> int:
-        del now
-        self._rows.step("drop tokens")
-        return 0
 
 
 class MemoryKeys:
@@ -174,6 +130,11 @@ class MemoryKeys:
             return False
         self._rows.put("projects", project_id, dict(attributes))
         return True
+
+    def project_attributes(self, project_id: str) -> Mapping[str, object]:
+        self._rows.step("attributes of project")
+        attributes: Mapping[str, object] = self._rows.get("projects", project_id)
+        return attributes
 
     def shares(self, project_ids: Sequence[str]) -> dict[str, int]:
         self._rows.step("shares")
@@ -219,28 +180,76 @@ class MemoryLeases:
         return {name: row.last_run_at for name, row in self._rows.all("leases")}
 
 
-class Elsewhere:
-    """Tables that nothing here is written to: what the sweeps find there is nothing."""
+class OnceRow(NamedTuple):
+    fingerprint: str
+    made_id: str
+    token: str
+    until: datetime
+    expires_at: datetime
+    status: int | None = None
+    body: str | None = None
+
+
+class MemoryIdempotency:
+    def __init__(self, rows: RowsOfTx) -> None:
+        self._rows = rows
+
+    def begin(
+        self, project_id: str, key: str, fingerprint: str, *,
+        made_id: str, token: str, now: datetime, until: datetime, expires_at: datetime,
+    ) -> OnceKey:  # fmt: skip
+        self._rows.step("begin once")
+        place = (project_id, key)
+        self._rows.lock("once", place)
+        held: OnceRow | None = self._rows.get("once", place)
+        if held is None:
+            self._rows.put("once", place, OnceRow(fingerprint, made_id, token, until, expires_at))
+            return OnceKey(made_id, is_ours=True)
+        if held.fingerprint != fingerprint:
+            raise Conflict(f"the idempotency key {key!r} was used for another request")
+        if held.status is None and held.until <= now:
+            self._rows.put("once", place, held._replace(token=token, until=until))
+            return OnceKey(held.made_id, is_ours=True)
+        return OnceKey(held.made_id, is_ours=False, status=held.status, body=held.body)
+
+    def finish(self, project_id: str, key: str, token: str, status: int, body: str) -> None:
+        self._rows.step("finish once")
+        self._rows.update("once", (project_id, key), lambda held:
+            held._replace(status=status, body=body) if _is_at_work(held, token) else None)  # fmt: skip
+
+    def release(self, project_id: str, key: str, token: str, now: datetime) -> None:
+        self._rows.step("release once")
+        self._rows.update(
+            "once", (project_id, key), lambda held: held._replace(until=now) if _is_at_work(held, token) else None
+        )
+
+    def forget(self, project_id: str, key: str, token: str) -> None:
+        self._rows.step("forget once")
+        self._rows.lock("once", (project_id, key))
+        held = self._rows.get("once", (project_id, key))
+        if held is not None and _is_at_work(held, token):
+            self._rows.put("once", (project_id, key), None)
+
+    def drop_expired(self, now: datetime) -> int:
+        self._rows.step("drop expired")
+        expired = [key for key, held in self._rows.all("once") if held.expires_at < now]
+        for key in expired:
+            self._rows.lock("once", key)
+            self._rows.put("once", key, None)
+        return len(expired)
+
+
+def _is_at_work(held: OnceRow, token: str) -> bool:
+    return held.token == token and held.status is None
+
+
+class MemoryNonces:
+    """None: requests with signatures are the dialects' business."""
 
     def __init__(self, rows: RowsOfTx) -> None:
         self._rows = rows
 
-    def drop_expired(self, now: datetime) -> int:
-        del now
-        self._rows.step("drop expired rows")
-        return 0
-
     def expired(self, now: datetime) -> int:
         del now
-        self._rows.step("expired rows")
+        self._rows.step("expired nonces")
         return 0
-
-    def due(self, now: datetime, limit: int) -> list[object]:
-        del now, limit
-        self._rows.step("due rows")
-        return []
-
-    def deleted_before(self, at: datetime, limit: int) -> list[tuple[str, str | None]]:
-        del at, limit
-        self._rows.step("deleted rows")
-        return []

@@ -5,13 +5,38 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from functools import cache
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from orchestrator.domain.model import Job, Move
 
 Key = tuple[str, Any]  # of a row: its table and what is unique in it
+
+
+Row = TypeVar("Row")
+
+
+def revised(row: Row, **values: object) -> Row:
+    """`dataclasses.replace` of a frozen row, in a third of the time."""
+    kind = type(row)
+    names, values_of = _fields_of(kind)
+    new = object.__new__(kind)
+    for name, value in zip(names, values_of(row), strict=True):
+        _set(new, name, values.pop(name, value) if values else value)
+    assert not values, f"{kind.__name__} has no {sorted(values)}"
+    return new
+
+
+_set = object.__setattr__
+
+
+@cache
+def _fields_of(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(kind.__dataclass_fields__)
+    return names, attrgetter(*names)
 
 
 class Turns(Protocol):
@@ -88,19 +113,23 @@ class RowsOfTx:
     def all(self, table: str) -> Iterator[tuple[Any, Any]]:
         """(key, row) of every row there is, for one statement."""
         own = self.own.get(table)
-        committed = self.data.table(table)
-        merged = committed if not own else {**committed, **own}
-        return iter([(key, row) for key, row in merged.items() if row is not None])
+        committed = self.data.tables[table]
+        if not own:
+            return iter(list(committed.items()))
+        return iter([(key, row) for key, row in {**committed, **own}.items() if row is not None])
 
-    def lock(self, table: str, key: object) -> None:
-        """Hold a row until the transaction ends; waits for whoever has it."""
+    def lock(self, table: str, key: object) -> bool:
+        """Hold a row until the transaction ends; whether that took waiting for whoever had it."""
         held = self.data.held
         place = (table, key)
+        waited = False
         while (holder := held.get(place)) is not None and holder is not self:
             self.data.turns.wait(self, holder)
+            waited = True
         if holder is None:
             held[place] = self
             self._locks.append(place)
+        return waited
 
     def is_free(self, table: str, key: object) -> bool:
         """Whether `lock` would not wait: what SKIP LOCKED takes."""
@@ -121,13 +150,14 @@ class RowsOfTx:
     def update(self, table: str, key: object, change: Callable[[Any], Any]) -> bool:
         """UPDATE of one row: `change` gives the new row, or None where the condition does not hold (any more)."""
         row = self.get(table, key)
-        if row is None or change(row) is None:
-            return False
-        self.lock(table, key)
-        row = self.get(table, key)  # somebody may have written it meanwhile
         new = None if row is None else change(row)
         if new is None:
             return False
+        if self.lock(table, key):
+            row = self.get(table, key)  # somebody may have written it meanwhile
+            new = None if row is None else change(row)
+            if new is None:
+                return False
         self.put(table, key, new)
         return True
 
@@ -135,7 +165,7 @@ class RowsOfTx:
         data = self.data
         data.committed(self)
         for name, own in self.own.items():
-            table = data.table(name)
+            table = data.tables[name]
             for key, row in own.items():
                 if row is None:
                     table.pop(key, None)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from orchestrator.domain.errors import NotFound
 from orchestrator.domain.model import LIVE_OUTCOMES, Run, RunOutcome
-from tests.fakes.store.rows import RowsOfTx
+from tests.fakes.store.rows import RowsOfTx, revised
 
 _SAVED = ("handle", "outcome", "progress", "message", "failure", "exit_code", "heartbeat_at", "started_at", "ended_at")
 
@@ -39,7 +38,7 @@ class MemoryRuns:
         for run, due_at in new:
             for unique in (run.key, (run.job_id, run.stage, run.attempt)):
                 self._rows.insert("unique runs", unique, run.id)
-            plain = replace(
+            plain = revised(
                 run, handle=None, progress=None, message="", failure=None, exit_code=None, artefacts=[], metrics={},
                 heartbeat_at=None, started_at=None, ended_at=None, cancel_at=None,
             )  # fmt: skip
@@ -101,7 +100,7 @@ class MemoryRuns:
             run = row.run
             if run.job_id != job_id or run.outcome not in LIVE_OUTCOMES or run.cancel_at is not None:
                 return None
-            return row._replace(run=replace(run, cancel_at=now, version=run.version + 1), due_at=now)
+            return row._replace(run=revised(run, cancel_at=now, version=run.version + 1), due_at=now)
 
         return sum(self._update(row.run.id, asked) for row in self._all())
 
@@ -130,7 +129,7 @@ def _saving(run: Run, due_at: datetime | None) -> Callable[[RunRow], RunRow | No
         if row.run.version != run.version:
             return None
         values = {name: getattr(run, name) for name in _SAVED}
-        written = replace(
+        written = revised(
             row.run, **values, version=run.version + 1,
             artefacts=[dict(each) for each in run.artefacts], metrics=dict(run.metrics),
         )  # fmt: skip

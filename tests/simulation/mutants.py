@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from orchestrator.app import dispatch, engine, publish, runs, sealing, sweeps
-from orchestrator.domain.model import FileState
+from orchestrator.app import asset_files, dispatch, engine, media_prepare, publish, runs, sealing, sweeps
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.model import FileState, Move
 from tests.fakes.store import jobs as store_jobs
 from tests.fakes.store.files import MemoryFiles
+from tests.fakes.store.library import MemoryLibrary
+from tests.fakes.store.media import MemoryMedia
 from tests.fakes.trainer import a_spec
 
 Broken = Callable[[], Any]
@@ -121,14 +125,54 @@ def _stop_forgets_the_run() -> Any:
 
 def _sealed_while_submitted() -> Any:
     """Sealing does not ask the job once more whether it takes a file now."""
-    from orchestrator.domain.model import Move
+    real = sealing.Sealing.confirmed
 
-    def confirmed(self: Any, job: Any, *_: Any, **__: Any) -> Any:
-        del self
-        return Move(job, job, ())
+    def confirmed(self: Any, job: Any, file: Any, *args: Any, **named: Any) -> Any:
+        try:
+            return real(self, job, file, *args, **named)
+        except Refused:
+            if file.state is FileState.SEALED:  # media that are bound
+                raise
+            return Move(job, job, ())
 
-    name = "confirmed" if hasattr(sealing.Sealing, "confirmed") else "_confirmed"
-    return _patched(sealing.Sealing, name, confirmed)
+    return _patched(sealing.Sealing, "confirmed", confirmed)
+
+
+def _given_up_files_come_back() -> Any:
+    return _patched(asset_files, "_check_state", lambda *_: None)
+
+
+def _bytes_are_nobody_elses() -> Any:
+    return _patched(MemoryFiles, "is_shared", lambda *_: False)
+
+
+def _binding_does_not_hold_the_media() -> Any:
+    real = MemoryMedia.save
+
+    def save(self: Any, item: Any, **values: Any) -> Any:
+        return real(self, item, **values) if values else item
+
+    return _patched(MemoryMedia, "save", save)
+
+
+def _nobody_prepares_media() -> Any:
+    return _patched(media_prepare.Preparation, "drain", lambda _: 0)
+
+
+def _one_download_after_the_other() -> Any:
+    return _patched(MemoryLibrary, "use_token", lambda *_: True)
+
+
+def _published_again_at_the_same_keys() -> Any:
+    return _patched(publish, "_keys_of", lambda job: partial(publish._first_key, job))
+
+
+def _a_copy_without_an_answer_is_forgotten() -> Any:
+    def give_up(self: Any, copy: Any) -> None:
+        with self._context.store.begin() as tx:
+            tx.files.postpone(copy, self._context.clock())
+
+    return _patched(media_prepare.Preparation, "_give_up", give_up)
 
 
 MUTANTS: dict[str, Broken] = {
@@ -148,7 +192,19 @@ MUTANTS: dict[str, Broken] = {
     "a run that the job does not stand on moves it": _zombie_moves_its_job,
     "a stop forgets the run": _stop_forgets_the_run,
     "sealing does not ask the job once more": _sealed_while_submitted,
+    "a file of an asset that was given up comes back": _given_up_files_come_back,
+    "shared bytes are deleted with their first owner": _bytes_are_nobody_elses,
+    "nobody prepares media": _nobody_prepares_media,
+    "nobody empties the recycle bin": _without_sweep("assets"),
+    "nobody delivers thumbnails": _without_sweep("thumbnails"),
+    "nobody erases what was deleted": _without_sweep("retention"),
+    "a token fetches a model any number of times": _one_download_after_the_other,
 }
 
 # Met so rarely (once in hundreds of schedules, or never in 400) that the suite does not wait for it: no test holds it.
-RARE: dict[str, Broken] = {"two dispatchers hand out one slot": _no_lock_on_slots}
+RARE: dict[str, Broken] = {
+    "two dispatchers hand out one slot": _no_lock_on_slots,
+    "media are deleted while somebody binds them": _binding_does_not_hold_the_media,
+    "a model is published again at the same keys": _published_again_at_the_same_keys,
+    "a copy without an answer is forgotten at once": _a_copy_without_an_answer_is_forgotten,
+}

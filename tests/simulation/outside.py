@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from orchestrator.app.media_prepare import RULES as LIBRARY_RULES
 from orchestrator.domain.errors import DatabaseUnavailable, StorageUnavailable, TrainerUnavailable
 from orchestrator.domain.media import MediaFacts, MediaKind, MediaRules, Verdict
 from orchestrator.domain.retry import FailureClass
@@ -19,6 +20,7 @@ from tests.fakes.app import REFUSED
 from tests.fakes.storage import MemoryStorage
 from tests.fakes.store import MemoryStore
 from tests.fakes.store.rows import RowsOfTx
+from tests.simulation.scheduler import Task
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -36,20 +38,26 @@ class StormyTurns:
         self._world = world
         self._random = world.chance.random
         self._waits_for: dict[RowsOfTx, RowsOfTx] = {}
+        self._waiting: dict[RowsOfTx, list[Task]] = {}
+        self._fails = world.weather.database / 20
+        self._commit_fails = world.weather.database / 2
 
     def began(self, rows: RowsOfTx) -> None:
         pass
 
     def ended(self, rows: RowsOfTx) -> None:
-        pass
+        for task in self._waiting.pop(rows, ()):
+            self._world.scheduler.wake(task)
 
     def step(self, what: str) -> None:
         world = self._world
         if not world.is_stormy:
             return
         world.call()
-        if self._random() < world.weather.database / (2 if what in {"commit", "committed"} else 20):
-            raise DatabaseUnavailable(f"the database does not answer: {what}")
+        if self._fails:
+            fails = self._commit_fails if what in {"commit", "committed"} else self._fails
+            if self._random() < fails:
+                raise DatabaseUnavailable(f"the database does not answer: {what}")
 
     def wait(self, rows: RowsOfTx, holder: RowsOfTx) -> None:
         self._waits_for[rows] = holder
@@ -59,7 +67,10 @@ class StormyTurns:
                 if other is rows:
                     raise DatabaseUnavailable("the database does not answer: deadlock")
                 other = self._waits_for.get(other)
-            self._world.scheduler.pause(0.02)
+            scheduler = self._world.scheduler
+            assert scheduler.task is not None
+            self._waiting.setdefault(holder, []).append(scheduler.task)
+            scheduler.sleep()
         finally:
             del self._waits_for[rows]
 
@@ -82,7 +93,9 @@ class StormyStorage:
     def __init__(self, world: World) -> None:
         self._world = world
         self.bucket = Bucket(world)
+        # what is said without asking the store
         self.presign_parts, self.presign_get = self.bucket.presign_parts, self.bucket.presign_get
+        self.key_of, self.address_of = self.bucket.key_of, self.bucket.address_of
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self.bucket, name)
@@ -137,6 +150,7 @@ class StormyTrainer:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._is_exact = world.chance.random() < 0.5  # whoever learns the same again makes the same bytes again
         self.trainings: dict[str, Training] = {}
         self.by_key: dict[str, str] = {}
 
@@ -184,7 +198,8 @@ class StormyTrainer:
         if world.is_stormy and world.chance.random() < world.weather.run_fails:
             fate = world.chance.choice((RunState.FAILED, RunState.FAILED, RunState.GONE))
             failure = world.chance.choice(_FAILURES) if fate is RunState.FAILED else None
-        lasts_s = world.chance.choice((0.0, world.chance.uniform(0, 3), world.chance.uniform(0, 40)))
+        longest_s = world.chance.choice((0, 3, 40)) if world.is_stormy else 0
+        lasts_s = world.chance.uniform(0, longest_s)
         now_s = world.scheduler.now_s
         hashes = {each.name: self._read(each.url) for each in spec.inputs}
         self.by_key[key] = handle
@@ -192,7 +207,8 @@ class StormyTrainer:
         return handle
 
     def _read(self, url: str) -> str:
-        data = self._world.storage.bucket.read_range(unquote(urlsplit(url).path).removeprefix("/"), 0, 1 << 20)
+        key = unquote(url.removeprefix("memory:///").partition("?")[0])
+        data = self._world.storage.bucket.read_range(key, 0, 1 << 20)
         return hashlib.sha256(data).hexdigest()
 
     def _cancel(self, handle: str) -> None:
@@ -217,17 +233,30 @@ class StormyTrainer:
         training.state = training.fate
         world = self._world
         if training.fate is RunState.SUCCEEDED:
-            training.artefacts = (self._artefact(training),)
+            training.artefacts = tuple(self._artefact(training, name) for name in _names(training.spec))
         elif training.fate is RunState.GONE and world.is_stormy and world.chance.random() < 0.5:
             # nobody hears of it any more, but it goes on and brings something in the end
-            world.scheduler.spawn("zombie", lambda: self._artefact(training), after_s=world.chance.uniform(1, 200))
+            world.scheduler.spawn(
+                "zombie",
+                lambda: self._artefact(training, _names(training.spec)[0]),
+                after_s=world.chance.uniform(1, 200),
+            )
 
-    def _artefact(self, training: Training) -> Artefact:
-        spec, name = training.spec, f"{training.spec.stage}.npz"
-        data = f"{spec.run_id}".encode()
+    def _artefact(self, training: Training, name: str) -> Artefact:
+        spec = training.spec
+        data = (spec.job_id if self._is_exact else spec.run_id).encode()
         info = self._world.storage.bucket.put(spec.output_prefix + name, data, "application/octet-stream")
         sha256 = hashlib.sha256(data).hexdigest()
         return Artefact(name, info.key, info.size_bytes, sha256, "application/octet-stream")
+
+
+class Bug(ValueError):
+    """A mistake in the program that nobody has thought of."""
+
+
+def _names(spec: RunSpec) -> Sequence[str]:
+    """What a stage makes: the training the model and its thumbnail."""
+    return ("model.npz", "thumbnail.png") if spec.stage == "training" else (f"{spec.stage}.npz",)
 
 
 class StormyProber:
@@ -237,16 +266,15 @@ class StormyProber:
         self._world = world
 
     def judge(self, source: ByteSource, kind: MediaKind, rules: MediaRules) -> Verdict:
-        del rules
         world = self._world
         if world.is_stormy:
             world.call()
             trouble = world.chance.random()
             if trouble < world.weather.trainer / 20:
-                raise ValueError("a bug")
+                raise Bug("a bug")
         data = source.read_range(0, source.size_bytes)
         reasons = (REFUSED,) if data == BAD else ()
-        if not reasons:
+        if not reasons and rules.name != LIBRARY_RULES.name:  # what the library takes, a job may refuse
             world.watch.accepted.add(hashlib.sha256(data).hexdigest())
         return Verdict(not reasons, reasons, (), MediaFacts(kind, len(data), duration_s=200.0))
 
@@ -275,8 +303,6 @@ class StormyBroker:
     def take(self) -> str | None:
         if not self._messages:
             return None
-        # what was put in by a set has no order: the same order whatever a process hashes by
-        self._messages.sort()
         return self._messages.pop(self._world.chance.randrange(len(self._messages)))
 
 

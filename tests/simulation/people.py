@@ -13,15 +13,17 @@ from orchestrator.domain.commands import Command
 from orchestrator.domain.errors import NotFound, Unavailable, UnderstudyError
 from orchestrator.domain.model import FileKind, Job
 from orchestrator.domain.states import STATES, JobState, Phase
+from tests.simulation.asking import PATIENCE, attempt, insist, put
+from tests.simulation.intake import bring_again, bring_at_once
+from tests.simulation.library import bind, keep_assets, meddlings, pry, some_media
 from tests.simulation.outside import BAD
-from tests.simulation.watch import Broken
 from tests.simulation.world import PROFILES_BY_NAME, NoAnswer, World
 
 T = TypeVar("T")
 
 _AFTER_REVIEW_FAILED = frozenset({JobState.AUTO_VERIFY_FAILED, JobState.MANUAL_VERIFY_FAILED})
+_AT_REST = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 _VIDEO = FileKind.TRAINING_VIDEO
-_PATIENCE = 25  # how often people ask again before they have had enough
 
 
 def everybody(world: World) -> None:
@@ -35,6 +37,8 @@ def everybody(world: World) -> None:
     world.scheduler.spawn("admin", lambda: _confirm_for_ever(world))
     for number in range(world.weather.meddling):
         world.scheduler.spawn(f"meddler {number}", lambda: _meddle(world), after_s=world.chance.uniform(2, 60))
+    if world.chance.random() < world.weather.media:
+        world.scheduler.spawn("keeper", lambda: keep_assets(world), after_s=world.chance.uniform(0, 30))
     world.scheduler.spawn("stranger", lambda: _pry(world), after_s=world.chance.uniform(2, 60))
 
 
@@ -46,6 +50,8 @@ def _spawn(world: World, name: str, work: Callable[[], None]) -> None:
             work()
         finally:
             world.busy_people -= 1
+            if not world.busy_people:
+                world.scheduler.stop()
 
     world.scheduler.spawn(name, run)
 
@@ -61,18 +67,36 @@ class Owner:
     def live(self) -> None:
         world = self._world
         profile = world.chance.choice(sorted(PROFILES_BY_NAME))
-        job = self._insist(lambda app: app.jobs.create(self._me, profile, "Ada"))
+        if world.chance.random() < 0.2:
+            self._live_at_once(profile)
+            return
+        media = some_media(world, self._me, self._video) if world.chance.random() < world.weather.media else None
+        is_named = media is not None and world.chance.random() < 0.5
+        attributes: dict[str, object] = {"video": media.id} if media is not None and is_named else {}
+        if world.chance.random() < 0.1:
+            attributes["thumbnail"] = f"oss://memory/inbox/{self._me.project_id}/thumbnail.png"
+        job = self._insist(lambda app: app.jobs.create(self._me, profile, "Ada", sheet={"attributes": attributes}))
         if job is None:
             return
+        state: JobState | None = JobState.AUTO_VERIFY_FAILED
+        if media is not None:
+            if not (is_named or bind(world, self._me, job, media)) or not self._submitted(job):
+                return
+            state = self._await_rest(job)
         for _ in range(3):
+            if state not in _AFTER_REVIEW_FAILED:
+                break
             is_good = world.chance.random() >= world.weather.bad_video
             if not self._bring(job, self._video if is_good else BAD):
                 return
             state = self._await_rest(job)
-            if state not in _AFTER_REVIEW_FAILED:
-                break
         if state is JobState.WAIT_USER_CONFIRM:
             self._try(lambda app: app.review.answer_result(self._me, job.id, Command.ACCEPT_RESULT, ""))
+
+    def _live_at_once(self, profile: str) -> None:
+        job = bring_at_once(self._world, self._me, profile, self._video)
+        if job is not None and self._await_rest(job) in _AFTER_REVIEW_FAILED:
+            bring_again(self._world, self._me, job, self._video)
 
     def _bring(self, job: Job, video: bytes) -> bool:
         """Upload and submit; False: it was given up."""
@@ -97,15 +121,18 @@ class Owner:
             self._try(lambda app: app.uploads.confirm(self._me, upload.file.id))
         elif way < 0.5:
             world.scheduler.pause(world.chance.uniform(5, 20))  # the sweep sees it
+        return self._submitted(job)
+
+    def _submitted(self, job: Job) -> bool:
         return self._insist(lambda app: self._submit(app, job)) is not None
 
     def _submit(self, app: App, job: Job) -> Job:
-        with suppress(UnderstudyError):
+        try:
             return app.uploads.submit(self._me, job.id)
-        seen = app.jobs.show(self._me, job.id).job
-        if STATES[seen.state].phase in {Phase.INIT, Phase.FAILED}:
-            raise NoAnswer  # not yet: asked again
-        return seen
+        except UnderstudyError:
+            if self._world.watch.is_open(job.id):
+                raise NoAnswer from None  # not yet: asked again
+            return job
 
     def _again(self, job: Job) -> None:
         """Another take of the video, from another device, whatever becomes of the first."""
@@ -121,61 +148,45 @@ class Owner:
             self._put(cover, b"a picture")
 
     def _put(self, upload: Upload, data: bytes) -> None:
-        half = len(data) // 2 if len(upload.urls) > 1 else len(data)
-        for number, url in upload.urls.items():
-            self._world.scheduler.pause(self._world.chance.expovariate(5))
-            piece = data[:half] if number == 1 else data[half:]
-            self._world.storage.bucket.put_url(url, piece)
+        put(self._world, upload, data)
 
     def _await_rest(self, job: Job) -> JobState | None:
-        for _ in range(_PATIENCE):
+        for _ in range(PATIENCE):
             self._world.scheduler.pause(self._world.chance.uniform(3, 15))
-            detail = self._try(lambda app: app.jobs.show(self._me, job.id))
-            if detail is not None and (
-                STATES[detail.job.state].phase in {Phase.SUCCEEDED, Phase.FAILED}
-                or detail.job.state is JobState.WAIT_USER_CONFIRM
-            ):
-                return detail.job.state
+            seen = self._world.watch.job(job.id)
+            if seen is None:
+                return None
+            if STATES[seen.state].phase in _AT_REST or seen.state is JobState.WAIT_USER_CONFIRM:
+                detail = self._insist(lambda app: app.jobs.show(self._me, job.id))
+                return None if detail is None else detail.job.state
         return None
 
     def _try(self, work: Callable[[App], T]) -> T | None:
-        return _try(self._world, work)
+        return attempt(self._world, work)
 
     def _insist(self, work: Callable[[App], T]) -> T | None:
-        """Ask until there is an answer; None: had enough."""
-        for _ in range(_PATIENCE):
-            try:
-                return self._world.ask(work)
-            except (NoAnswer, Unavailable):
-                self._world.scheduler.pause(self._world.chance.expovariate(1))
-            except UnderstudyError:
-                return None
-        return None
-
-
-def _try(world: World, work: Callable[[App], T]) -> T | None:
-    with suppress(NoAnswer, UnderstudyError):
-        return world.ask(work)
-    return None
+        return insist(self._world, work)
 
 
 def _review_for_ever(world: World) -> None:
     while True:
         world.scheduler.pause(world.chance.uniform(1, 12))
-        for found in _try(world, lambda app: app.review.next(world.reviewer, 3)) or ():
+        if not any(row.job.state is JobState.MANUAL_VERIFYING for row in world.watch.jobs()):
+            continue
+        for found in attempt(world, lambda app: app.review.next(world.reviewer, 3)) or ():
             job_id = found.job.id
             if world.chance.random() < 0.85:
-                _try(world, lambda app, job_id=job_id: app.review.approve(world.reviewer, job_id))
+                attempt(world, lambda app, job_id=job_id: app.review.approve(world.reviewer, job_id))
             else:
-                _try(world, lambda app, job_id=job_id: app.review.reject(world.reviewer, job_id, ["too dark"]))
+                attempt(world, lambda app, job_id=job_id: app.review.reject(world.reviewer, job_id, ["too dark"]))
 
 
 def _confirm_for_ever(world: World) -> None:
     while True:
         world.scheduler.pause(world.chance.uniform(5, 20))
-        for row in world.watch._jobs():
+        for row in world.watch.jobs():
             if row.job.state is JobState.WAIT_ADMIN_CONFIRM:
-                _try(world, lambda app, row=row: app.jobs.ask(world.admin, row.job.id, Command.ACCEPT))
+                attempt(world, lambda app, row=row: app.jobs.ask(world.admin, row.job.id, Command.ACCEPT))
 
 
 def _meddle(world: World) -> None:
@@ -201,7 +212,9 @@ def _meddle(world: World) -> None:
         lambda app: app.uploads.open(owner, job_id, _VIDEO, "another.mp4"),
         lambda app: _give_up(app, owner, job_id),
     ]
-    _try(world, world.chance.choice(commands))
+    if world.chance.random() < world.weather.media:
+        commands = meddlings(world, owner, job)
+    attempt(world, world.chance.choice(commands))
 
 
 def _give_up(app: App, owner: Caller, job_id: str) -> None:
@@ -211,7 +224,7 @@ def _give_up(app: App, owner: Caller, job_id: str) -> None:
 
 
 def _some_job(world: World) -> Job | None:
-    jobs = sorted((row.job for row in world.watch._jobs()), key=lambda job: job.id)
+    jobs = sorted((row.job for row in world.watch.jobs()), key=lambda job: job.id)
     return world.chance.choice(jobs) if jobs else None
 
 
@@ -219,12 +232,13 @@ def _pry(world: World) -> None:
     """Another tenant asks for a job and its files."""
     for _ in range(3):
         world.scheduler.pause(world.chance.uniform(1, 40))
+        pry(world)
         job = _some_job(world)
         if job is None:
             continue
         with suppress(NoAnswer, Unavailable, NotFound):
             world.ask(world.chance.choice(_prying(world.strangers[job.project_id], job.id)))
-            world.watch.bad.append(Broken(f"a stranger was answered about {job.id}"))
+            world.watch.complain(f"a stranger was answered about {job.id}")
 
 
 def _prying(stranger: Caller, job_id: str) -> list[Callable[[App], object]]:

@@ -24,7 +24,7 @@ def walk(seeds: range) -> Walked:
     """Run a schedule for each seed."""
     steps, states, broken = 0, Counter[str](), []
     gc.collect()
-    gc.freeze()  # what is loaded stays: the collector need not look at it a hundred times a second
+    gc.disable()  # a world leaves next to nothing behind that is not freed with it
     for seed in seeds:
         try:
             world = run(seed, everybody)
@@ -32,8 +32,8 @@ def walk(seeds: range) -> Walked:
             broken.append((seed, f"{type(exc).__name__}: {exc}"))
         else:
             steps += world.scheduler.steps
-            states.update(row.job.state.value for row in world.watch._jobs())
-    gc.unfreeze()
+            states.update(row.job.state.value for row in world.watch.jobs())
+    gc.enable()
     return Walked(len(seeds), steps, states, broken)
 
 

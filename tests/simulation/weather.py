@@ -18,9 +18,11 @@ class Weather:
         kill: the process that makes the call dies here.
         lost_wake, doubled_wake: of a wake-up.
         jump: per turn of the demon, all clocks go forward at once.
+        week: the same, by more than the recycle bin and most addresses last.
         skew_s: how far clocks of processes are apart.
         run_fails: a training ends badly; of these, some are lost without a word, and some of them finish all the same.
         bad_video: the owner sends something that does not pass.
+        media: jobs are made of media of the library, and somebody keeps assets.
         meddling: how many commands admins and owners ask in between.
     """
 
@@ -34,9 +36,11 @@ class Weather:
     lost_wake: float = 0.0
     doubled_wake: float = 0.0
     jump: float = 0.0
+    week: float = 0.0
     skew_s: float = 0.0
     run_fails: float = 0.0
     bad_video: float = 0.0
+    media: float = 0.0
     meddling: int = 0
 
 
@@ -52,6 +56,6 @@ def drawn(chance: random.Random) -> Weather:
     return Weather(
         switch=chance.choice((0.2, 0.5, 0.9)), hang=some(0.02), database=some(0.06), store=some(0.12),
         trainer=some(0.3), late=some(0.6), kill=some(0.03), lost_wake=some(1.0), doubled_wake=some(0.5),
-        jump=some(0.3), skew_s=some(4.0), run_fails=some(0.8), bad_video=some(0.5),
-        meddling=chance.choice((0, 0, 1, 3, 6)),
+        jump=some(0.3), week=some(0.05), skew_s=some(4.0), run_fails=some(0.8), bad_video=some(0.5),
+        media=chance.choice((0, 0, 0.3, 0.9)), meddling=chance.choice((0, 0, 1, 3, 6)),
     )  # fmt: skip

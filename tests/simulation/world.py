@@ -14,20 +14,24 @@ from orchestrator.app.context import Context, Pool, Timing
 from orchestrator.domain.actors import Actor, Caller, Role
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import UnderstudyError
+from orchestrator.domain.model import FileState
 from orchestrator.domain.states import STATES, JobState
 from tests.builders import NOW
 from tests.fakes.app import PROFILES, PlainBox
-from tests.simulation import weather
-from tests.simulation.outside import StormyBroker, StormyProber, StormyStorage, StormyTrainer, a_store
+from tests.fakes.store.media import MediaRow
+from tests.simulation import beat, weather
+from tests.simulation.outside import Bug, StormyBroker, StormyProber, StormyStorage, StormyTrainer, a_store
 from tests.simulation.scheduler import Died, Process, Scheduler, Stuck
 from tests.simulation.threads import under
 from tests.simulation.watch import HALF_WAY, Watch
 
 T = TypeVar("T")
 
-STORM_S = 110.0
+STORM_S = 75.0
+WEEK_S = timedelta(days=7, hours=1).total_seconds()
 MAX_STEPS = 60_000
 SETTLING_ROUNDS = 200
+EVERYTHING = 0.03  # of a worker's turns look for work of every kind, whether there is any or not
 _SWEEP_OF = {effect.value: sweep for effect, sweep in BY_SWEEPS.items()}
 PROFILES_BY_NAME = {profile.name: profile for profile in PROFILES}
 
@@ -43,8 +47,12 @@ class World:
         self.seed = seed
         self.chance = random.Random(seed)
         self._random = self.chance.random
-        self.weather = weather.drawn(self.chance)
+        self.weather = drawn = weather.drawn(self.chance)
+        self._dies_below = drawn.kill / 4
+        self._hangs_below = self._dies_below + drawn.hang
+        self._switches_below = self._hangs_below + drawn.switch
         self.scheduler = Scheduler(self.chance)
+        self.timing = Timing()
         self.is_stormy = False
         self.is_over = False
         self.slots = self.chance.choice((1, 2, 3))
@@ -71,7 +79,7 @@ class World:
         """The use cases of a new process."""
         context = Context(
             store=self.store, storage=self.storage, prober=self.prober, pools={"gpu": Pool(self.trainer, self.slots)},
-            waker=self.broker, secret_box=PlainBox(), profiles=PROFILES_BY_NAME, timing=Timing(),
+            waker=self.broker, secret_box=PlainBox(), profiles=PROFILES_BY_NAME, timing=self.timing,
             clock=self.scheduler.clock,
         )  # fmt: skip
         app = App(context)
@@ -88,20 +96,20 @@ class World:
 
     def call(self) -> None:
         """Somewhere between two instructions: others may go on, time may pass, the process may die."""
-        chance, conditions, scheduler = self._random(), self.weather, self.scheduler
+        scheduler = self.scheduler
         task = scheduler.task
         if task is None:
             return
-        if chance < conditions.kill / 4 and task.process is not None:
+        chance = self._random()
+        if chance >= self._switches_below:
+            scheduler.pause(0.001)
+        elif chance >= self._hangs_below:
+            scheduler.pause(self.chance.expovariate(20))
+        elif chance >= self._dies_below:
+            scheduler.pause(self.chance.uniform(5, 90))
+        elif task.process is not None:
             task.process.is_dead = True
             raise Died
-        chance = self._random()
-        if chance < conditions.hang:
-            scheduler.pause(self.chance.uniform(5, 90))
-        elif chance < conditions.switch:
-            scheduler.pause(self.chance.expovariate(20))
-        else:
-            scheduler.pause(0.001)
 
     def ask(self, work: Callable[[App], T]) -> T:
         """A person's request to one of the API processes. Raises NoAnswer, and what the use case raises."""
@@ -114,6 +122,8 @@ class World:
         task.process = self.chance.choice(alive)
         try:
             return work(task.process.extra["app"])  # type: ignore[arg-type]  # put there by `start`
+        except Bug as exc:
+            raise NoAnswer from exc
         except Died:
             if self.is_over:
                 raise
@@ -134,14 +144,28 @@ class World:
 
     def _drain_all(self, app: App) -> None:
         while True:
-            for effect in app.engine.effects:
-                self._do(lambda effect=effect: app.engine.drain(effect))
+            self._work_off(app, everything=self._random() < EVERYTHING)
             self.scheduler.pause(self.chance.uniform(5, 25))
 
     def _sweep_due(self, app: App) -> None:
         while True:
-            self._do(lambda: app.sweeper.run_due(on_error=self._broke))
+            if self._random() < EVERYTHING:
+                self._do(lambda: app.sweeper.run_due(on_error=self._broke))
+            else:
+                self._sweep(app)
             self.scheduler.pause(self.chance.uniform(4, 20))
+
+    def _work_off(self, app: App, *, everything: bool) -> None:
+        due = beat.due(self.store.data, self.scheduler.clock())
+        for name, drain in app.work.items():
+            if everything or name in due:
+                self._do(drain)
+
+    def _sweep(self, app: App) -> None:
+        due = beat.due(self.store.data, self.scheduler.clock())
+        for name in app.sweeper.names():
+            if name in due:
+                self._do(lambda name=name: app.sweeper.run(name))
 
     def _answer(self, app: App) -> None:
         while True:
@@ -154,7 +178,7 @@ class World:
             if name in app.sweeper.names():
                 self._do(lambda name=name: app.sweeper.run(name))
             else:
-                self._do(lambda name=name: app.engine.drain(Effect(name)))
+                self._do(app.work[name])
             self.scheduler.pause(0.01)
 
     def _do(self, work: Callable[[], object]) -> None:
@@ -178,6 +202,8 @@ class World:
                     process.is_dead = True
             if self.chance.random() < self.weather.jump:
                 self.scheduler.jumped_s += self.chance.choice((1, 31, 120, 1000))
+            if self.chance.random() < self.weather.week:
+                self.scheduler.jumped_s += WEEK_S
 
     # the whole
 
@@ -189,15 +215,13 @@ class World:
             self.start(name)
         self.scheduler.spawn("demon", self.demon)
         people(self)
-        ends_s = self.chance.uniform(20, STORM_S)
-        self.scheduler.run(
-            lambda: self.watch.bad or self.scheduler.now_s > ends_s or not self.busy_people,  # type: ignore[arg-type, return-value]  # any truth will do
-            at_most_steps=MAX_STEPS,
-        )
-        self.is_over = True
-        for process in self.processes.values():
-            process.is_dead = True
-        self.scheduler.close()
+        try:
+            self.scheduler.run(until_s=self.chance.uniform(20, STORM_S), at_most_steps=MAX_STEPS)
+        finally:
+            self.is_over = True
+            for process in self.processes.values():
+                process.is_dead = True
+            self.scheduler.close()
         self.is_stormy = False
         self.weather = weather.CALM
         self._check()
@@ -214,12 +238,11 @@ class World:
                 return
             if not said:
                 self.scheduler.now_s = max(self.scheduler.now_s + 1.0, next_s or 0.0)
-        raise Stuck(f"not quiet after {SETTLING_ROUNDS} rounds: {[r.job for r in self.watch._jobs()]}")
+        raise Stuck(f"not quiet after {SETTLING_ROUNDS} rounds: {[r.job for r in self.watch.jobs()]}")
 
     def tick(self) -> None:
-        self._do(lambda: self.app.sweeper.run_due(on_error=self._broke))
-        for effect in self.app.engine.effects:
-            self._do(lambda effect=effect: self.app.engine.drain(effect))
+        self._sweep(self.app)
+        self._work_off(self.app, everything=False)
         self._check()
 
     def _check(self) -> None:
@@ -230,7 +253,7 @@ class World:
 
     def _say_yes(self) -> bool:
         said = False
-        for row in self.watch._jobs():
+        for row in self.watch.jobs():
             if row.job.state is JobState.MANUAL_VERIFYING:
                 self.app.review.approve(self.reviewer, row.job.id)
                 said = True
@@ -239,9 +262,11 @@ class World:
     def _next_s(self) -> float | None:
         """When something is due next of what the machine has to do; None: it has nothing to do."""
         data = self.store.data
-        times = [at for row in self.watch._jobs() if STATES[row.job.state].owner is Actor.SYSTEM
+        times = [at for row in self.watch.jobs() if STATES[row.job.state].owner is Actor.SYSTEM
                  or row.job.effect is Effect.RETRY for at in (row.job.lease_until or row.job.due_at,)]  # fmt: skip
         times += [row.due_at for row in data.table("runs").values() if row.due_at is not None]
+        times += [row.due_at for row in data.table("media").values() if self._is_at_work(row)]
+        times += [each.due_at for each in data.table("deliveries").values()]
         times += [row.due_at for row in data.table("files").values() if row.file.state in HALF_WAY]
         if not times:
             return None
@@ -249,13 +274,21 @@ class World:
         at_s = min((at - NOW).total_seconds() for at in times if at is not None) - self.scheduler.jumped_s
         return max(at_s, self.scheduler.now_s + 5.0)
 
+    def _is_at_work(self, row: MediaRow) -> bool:
+        """Whether media are the machine's business now: not while they wait to be uploaded."""
+        held = self.store.data.table("files").get(row.item.file_id)
+        return row.due_at is not None and not (held is not None and held.file.state is FileState.OPEN)
+
     def clean(self) -> None:
         """The longest time limit passes, and everything is swept."""
         self.scheduler.now_s += timedelta(days=40).total_seconds()
-        for _ in range(4):
+        for _ in range(4):  # what one sweep leaves behind, another one deletes
             for name in self.app.sweeper.names():
                 self._do(lambda name=name: self.app.sweeper.run(name, force=True))
+            self._work_off(self.app, everything=False)
             self.scheduler.now_s += 7200
+            if not self.watch.left():
+                break
         self._check()
 
 

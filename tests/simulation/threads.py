@@ -121,10 +121,15 @@ class Executor:
         return thread, result
 
 
+_REPLACED = ("threading", "ThreadPoolExecutor", "secrets", "time", "_LOOKS", "_BETWEEN_LOOKS_S")
+
+
 @cache
-def _modules() -> tuple[ModuleType, ...]:
+def _places() -> tuple[tuple[ModuleType, str, object], ...]:
+    """Where a name stands that means something else here, and what it means else."""
     names = [each.name for each in pkgutil.walk_packages(orchestrator.app.__path__, "orchestrator.app.")]
-    return tuple(importlib.import_module(name) for name in sorted(names))
+    modules = [importlib.import_module(name) for name in sorted(names)]
+    return tuple((module, name, vars(module)[name]) for module in modules for name in _REPLACED if name in vars(module))
 
 
 @contextmanager
@@ -134,19 +139,19 @@ def under(scheduler: Scheduler, chance: random.Random) -> Iterator[None]:
     def thread(target: Callable[..., object], name: str = "", args: Sequence[object] = (), **_: object) -> Thread:
         return Thread(scheduler, target, name, args)
 
-    names: dict[str, object] = {
+    names: dict[str, Any] = {
         "threading": SimpleNamespace(Thread=thread, Event=lambda: Event(scheduler), Lock=nullcontext),
         "ThreadPoolExecutor": lambda *_args, **_named: Executor(scheduler),
         "secrets": SimpleNamespace(
             randbits=chance.getrandbits, token_hex=lambda n=16: f"{chance.getrandbits(8 * n):0{2 * n}x}"
         ),
         "time": SimpleNamespace(sleep=scheduler.pause, monotonic=lambda: scheduler.now_s),
-    }
-    replaced = [(module, name, vars(module)[name]) for module in _modules() for name in names if name in vars(module)]
-    for module, name, _ in replaced:
+        "_LOOKS": 8, "_BETWEEN_LOOKS_S": 0.6,  # as long in all as they wait, with less to see on the way
+    }  # fmt: skip
+    for module, name, _ in _places():
         setattr(module, name, names[name])
     try:
         yield
     finally:
-        for module, name, former in replaced:
+        for module, name, former in _places():
             setattr(module, name, former)

@@ -43,6 +43,8 @@ class NoAnswer(Exception):
 class World:
     """Everything of one schedule, made from its seed."""
 
+    app: App  # of the process that brings everything to an end, after the storm
+
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
@@ -70,7 +72,6 @@ class World:
         self.strangers = {"project-1": self.owners["project-2"], "project-2": self.owners["project-1"]}
         self.reviewer = Caller("people", Role.REVIEWER, "a reviewer")
         self.admin = Caller("people", Role.ADMIN, "an admin")
-        self.app = self.built()
         with self.store.begin() as tx:
             for project in ("project-1", "project-2", "people"):
                 tx.keys.add_project(project, project, NOW, {})

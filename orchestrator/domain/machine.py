@@ -28,7 +28,15 @@ def _by_question() -> dict[Question, tuple[Transition, ...]]:
     return {question: tuple(rows) for question, rows in index.items()}
 
 
+def _by_asker() -> dict[tuple[JobState | None, Actor], dict[Command, tuple[Transition, ...]]]:
+    index: defaultdict[tuple[JobState | None, Actor], dict[Command, tuple[Transition, ...]]] = defaultdict(dict)
+    for (source, command, actor), rows in ROWS.items():
+        index[source, actor][command] = rows
+    return dict(index)
+
+
 ROWS: Final = MappingProxyType(_by_question())
+_ASKED: Final = MappingProxyType(_by_asker())  # what is asked of every job that is shown: not the whole table each time
 
 
 def decide(job: Job, command: Command, actor: Actor, given: Given = NOTHING) -> Transition:
@@ -65,17 +73,15 @@ def follow(job: Job) -> Transition | None:
 
 def commands_from(state: JobState, actor: Actor) -> frozenset[Command]:
     """What `actor` may ask in `state`, guards aside."""
-    return frozenset(command for source, command, who in ROWS if source is state and who is actor)
+    return frozenset(_ASKED.get((state, actor), ()))
 
 
 def commands_open(job: Job, actor: Actor, given: Given = NOTHING) -> frozenset[Command]:
     """What `actor` may ask of this very job now, guards included. Made for buttons and error texts."""
     return frozenset(
         command
-        for (source, command, who), rows in ROWS.items()
-        if source is job.state
-        and who is actor
-        and any(row.guard is None or row.guard(job, given) is None for row in rows)
+        for command, rows in _ASKED.get((job.state, actor), {}).items()
+        if any(row.guard is None or row.guard(job, given) is None for row in rows)
     )
 
 

@@ -28,7 +28,7 @@ _VIDEO = FileKind.TRAINING_VIDEO
 
 def everybody(world: World) -> None:
     """The people of one schedule, as tasks."""
-    jobs = world.chance.choice((1, 1, 2, 3, 4))
+    jobs = world.chance.choice((1, 1, 1, 2, 2, 4))
     for number in range(jobs):
         project = world.chance.choice(("project-1", "project-2"))
         _spawn(world, f"owner {number}", lambda project=project, number=number: Owner(world, project, number).live())

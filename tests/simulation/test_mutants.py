@@ -11,9 +11,9 @@ from tests.simulation.world import run
 AT_MOST = 1000
 # Where rare meetings were met at the time of writing: the search begins there, and goes everywhere if they have moved.
 BEGIN_AT = {
-    "files are sealed without compare-and-set": 249, "nobody retries failed stages": 64,
-    "an abort is believed without a look": 331, "sealing does not ask the job once more": 447,
-    "a file of an asset that was given up comes back": 54, "a token fetches a model any number of times": 131,
+    "files are sealed without compare-and-set": 93, "an abort is believed without a look": 124,
+    "sealing does not ask the job once more": 129, "a file of an asset that was given up comes back": 54,
+    "a token fetches a model any number of times": 30,
 }  # fmt: skip
 
 

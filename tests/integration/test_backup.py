@@ -23,6 +23,7 @@ from orchestrator.adapters.db.types import to_text
 from orchestrator.cli import main
 from orchestrator.cli.backup import MANIFEST, OBJECTS, OtherSchema, compare, look, put_back, take
 from orchestrator.cli.failures import CliError
+from orchestrator.domain.actors import Role
 from orchestrator.domain.commands import Effect
 from orchestrator.domain.errors import Conflict
 from orchestrator.domain.model import FileKind, Job, Run
@@ -80,7 +81,8 @@ def living(url: str, stack: ExitStack) -> Living:
     training, _ = world.training()
     assert world.state(reviewed) is JobState.MANUAL_VERIFYING
     claimed, waiting = world.submitted(data=OTHER_VIDEO), world.submitted()
-    world.app.keys.create("project-1", world.owner.role, "ada", by=world.admin)
+    operator = world.caller("people", Role.OPERATOR)
+    world.app.keys.create("project-1", world.owner.role, "ada", by=operator)
     with world.database.begin() as tx:
         now = world.clock()
         until = now + timedelta(days=1)

@@ -109,11 +109,13 @@ class SqlReads:
         if len(query.every_state) > 1 and query.project_id is not None and not query.by_update:
             statement = _ordered(statement.where(jobs.c.id.in_(self._merged(query))), query)
         elif query.offset:
-            # walk the narrow index to the page, then read only its rows
+            # walk the narrow index to the page, then read only its rows; what is not known is left out of it
             ids = _ordered(_filtered(sa.select(jobs.c.id), query), query).offset(query.offset).limit(query.limit)
             statement = _ordered(statement.where(jobs.c.id.in_(ids.scalar_subquery())), query)
         else:
-            statement = _ordered(_filtered(statement, query), query).limit(query.limit)
+            # whoever pages from row to row takes a short page for the last one
+            known_only = sa.true() if query.every_state else _KNOWN
+            statement = _ordered(_filtered(statement, query).where(known_only), query).limit(query.limit)
         at = len(JOB_COLUMNS)
         found = self._connection.execute(statement)
         return readable(lambda row: JobSummary(job_from(row[:at]), _sheet(row[at:])), found)
@@ -188,8 +190,6 @@ def _filtered(statement: sa.Select[Any], query: JobQuery) -> sa.Select[Any]:
         conditions.append(sa.or_(jobs.c.state.in_(query.every_state), _RETRIED))
     elif query.every_state:
         conditions.append(jobs.c.state.in_(query.every_state))
-    else:
-        conditions.append(_KNOWN)
     for column, value in query.exact.items():
         conditions.append(jobs.c[column] == value)
     if query.name_contains:

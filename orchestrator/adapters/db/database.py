@@ -98,7 +98,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the server does not answer; whether a commit under way was done is then unknown.
         """
-        with translated(), self.engine.begin() as connection:
+        with connected(self.engine) as connection, connection.begin():
             tx = SqlTx(connection, self._pid, self._profiles)
             yield tx
         for callback in tx.callbacks:
@@ -118,20 +118,20 @@ class Database:
             with self.begin() as tx:
                 yield tx
             return
-        with translated(), self.single.connect() as connection:
+        with connected(self.single) as connection:
             yield SqlTx(connection, self._pid, self._profiles)
 
     @contextmanager
     def read(self) -> Iterator[SqlTx]:
         """Reads without a transaction of their own: each statement is its own snapshot."""
-        with translated(), self.single.connect() as connection:
+        with connected(self.single) as connection:
             if connection.dialect.name != "postgresql":
                 connection = connection.execution_options(read_only=True)  # noqa: PLW2901  the same one
             yield SqlTx(connection, self._pid, self._profiles)
 
     def ping(self) -> None:
         """Raises DatabaseUnavailable when the database does not answer, OtherSchema if it is none for this version."""
-        with translated(), self.single.connect() as connection:
+        with connected(self.single) as connection:
             schema.check(connection.execution_options(read_only=True))
 
     def dispose(self) -> None:
@@ -142,6 +142,18 @@ class Database:
         for engine in self._engines or ():
             engine.dispose(close=close)
         self._engines = None
+
+
+@contextmanager
+def connected(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection for the block, with `translated`."""
+    with translated():
+        try:
+            connection = engine.connect()
+        except sa.exc.InvalidRequestError as exc:  # the pool's word when each of its tries met a server that was ending
+            raise DatabaseUnavailable("the database closes its connections") from exc
+        with connection:
+            yield connection
 
 
 @contextmanager
